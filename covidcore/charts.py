@@ -1,0 +1,249 @@
+"""Plotly figures: a table in, a figure out. Pages, the report and notebooks draw with these.
+
+No titles inside (the page has headings), units on the axes, plain words on hover.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+
+from covidcore.chart_style import CLEAR, PALETTE, QUIET, Floats, bars, empty, figure, ink
+from covidcore.chart_style import class_colours as class_colours  # offered to pages from here
+from covidcore.chart_style import label as label
+from covidcore.errors import DataError
+
+Normalise = Literal["counts", "rows", "columns"]
+
+_PALE, _DEEP = np.array([239, 243, 255]), np.array([8, 48, 107])  # ends of the matrix's colour
+
+
+def class_counts(index: pd.DataFrame, classes: Sequence[str] | None = None) -> go.Figure:
+    """Images of each class, as bars; ``index`` has the column label."""
+    if index.empty:
+        return empty("No images yet")
+    names = _names(index, classes)
+    counts = [int((index["label"] == name).sum()) for name in names]
+    hovers = [
+        f"{label(name)}: {count:,} images ({count / len(index):.1%})"
+        for name, count in zip(names, counts, strict=True)
+    ]
+    drawn = bars(names, counts, [f"{count:,}" for count in counts], hovers)
+    return drawn.update_xaxes(title="Images", rangemode="tozero")
+
+
+def matrix(
+    confusion: npt.ArrayLike,
+    classes: Sequence[str],
+    normalise: Normalise = "counts",
+    hide_diagonal: bool = False,
+) -> go.Figure:
+    """Confusion matrix ``(C, C)``, rows the truth, first class on top.
+
+    Each cell carries a clear marker with ``customdata=(truth, predicted)``, in class order: a
+    heatmap alone gives Streamlit no selection. ``hide_diagonal`` blanks the right answers and
+    scales the colour to the largest error. A share of nothing is shown as a dash.
+    """
+    if normalise not in ("counts", "rows", "columns"):
+        raise DataError(f"{normalise!r} is not drawn; choose 'counts', 'rows' or 'columns'.")
+    counts = np.asarray(confusion, dtype=np.float64)
+    if counts.sum() == 0:
+        return empty("No answers to count")
+    shown = counts.copy() if normalise == "counts" else _shares(counts, normalise)
+    hidden = np.eye(len(classes), dtype=bool) & hide_diagonal
+    visible = shown[~hidden & ~np.isnan(shown)]
+    top = float(visible.max(initial=0)) if hide_diagonal or normalise == "counts" else 1.0
+    heat = go.Heatmap(
+        z=np.where(hidden, np.nan, shown),
+        zmin=0,
+        zmax=top or 1.0,
+        colorscale=[[at, f"rgb({r},{g},{b})"] for at, (r, g, b) in ((0, _PALE), (1, _DEEP))],
+        showscale=False,
+        hoverinfo="skip",
+        xgap=2,
+        ygap=2,
+    )
+    drawn = figure(heat, _cell_markers(counts, classes))
+    drawn.update_layout(
+        annotations=list(_cell_texts(shown, hidden, top or 1.0, normalise)),
+        hoverdistance=-1,  # without a limit, a click anywhere in a cell finds that cell's marker
+        height=min(900, 140 + 90 * len(classes)),
+    )
+    names, ends = [label(name) for name in classes], [-0.5, len(classes) - 0.5]
+    for axis, title, limits in (("x", "Predicted", ends), ("y", "Truth", ends[::-1])):
+        drawn.update_layout({f"{axis}axis": {"title": title, "range": limits}})
+    cells = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
+    return drawn.update_xaxes(cells, zeroline=False).update_yaxes(cells, zeroline=False)
+
+
+def learning_curves(history: pd.DataFrame, metric: Literal["loss", "accuracy"]) -> go.Figure:
+    """Training and validation curves; columns epoch, train_<metric> and val_<metric>."""
+    if metric not in ("loss", "accuracy"):
+        raise DataError(f"{metric!r} is not drawn; choose 'loss' or 'accuracy'.")
+    if history.empty:
+        return empty("No finished epoch yet")
+    drawn = figure(legend=True)
+    parts = (("train", "Training", PALETTE[0], "dot"), ("val", "Validation", PALETTE[1], "solid"))
+    for part, name, colour, dash in parts:
+        values = history[f"{part}_{metric}"]
+        drawn.add_scatter(
+            x=history["epoch"],
+            y=values,
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "dash": dash},
+            hoverinfo="text",
+            hovertext=[
+                f"Epoch {epoch}: {name.lower()} {metric} "
+                + (f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}")
+                for epoch, value in zip(history["epoch"], values, strict=True)
+            ],
+        )
+    drawn.update_xaxes(title="Epoch", tickformat="d", dtick=1 if len(history) < 12 else None)
+    if metric == "accuracy":
+        return drawn.update_yaxes(title="Accuracy", tickformat=".0%")
+    return drawn.update_yaxes(title="Loss (cross-entropy, nats)")
+
+
+def sizes(index: pd.DataFrame, classes: Sequence[str] | None = None) -> go.Figure:
+    """Share of each class's images by longer side; columns label, width, height (pixels)."""
+    if index.empty:
+        return empty("No images yet")
+    longer = index[["width", "height"]].max(axis=1)
+    low, high = float(longer.min()), float(longer.max())
+    edges = np.linspace(np.floor(low), np.floor(high) + 1, 31 if high > low else 2)
+    values = {n: longer[index["label"] == n].tolist() for n in _names(index, classes)}
+    return _outlines(values, edges, "pixels").update_xaxes(title="Longer side (pixels)")
+
+
+def brightness(values: Mapping[str, Sequence[float]]) -> go.Figure:
+    """Share of each class's images by mean grey value (0 black, 255 white): class -> means."""
+    drawn = _outlines(values, np.linspace(0, 256, 33), "grey levels")
+    return drawn.update_xaxes(title="Mean brightness (grey level, 0-255)")
+
+
+def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
+    """The model's probability of each class, in the order given."""
+    if not probabilities:
+        return empty("No probabilities")
+    texts = [f"{value:.1%}" for value in probabilities.values()]
+    hovers = [
+        f"{label(name)}: probability {text}"
+        for name, text in zip(probabilities, texts, strict=True)
+    ]
+    drawn = bars(list(probabilities), list(probabilities.values()), texts, hovers)
+    return drawn.update_xaxes(title="Probability", range=[0, 1.12], tickformat=".0%", dtick=0.25)
+
+
+def reliability(table: pd.DataFrame) -> go.Figure:
+    """Accuracy against confidence, a point a bin, larger for more images; on the line is right.
+
+    ``table`` is what ``evaluation.calibration.reliability`` returns.
+    """
+    filled = table[table["n"] > 0]
+    if filled.empty:
+        return empty("No answers to compare")
+    n, sure, right = (filled[name].tolist() for name in ("n", "confidence", "accuracy"))
+    drawn = figure(legend=True).add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name="Calibrated",
+        hoverinfo="skip",
+        line={"color": QUIET, "dash": "dash"},
+    )
+    drawn.add_scatter(
+        x=sure,
+        y=right,
+        mode="lines+markers",
+        name="Model",
+        marker={"size": 8 + 22 * np.sqrt(np.array(n) / max(n)), "color": PALETTE[0]},
+        line={"color": PALETTE[0], "width": 1},
+        hoverinfo="text",
+        hovertext=[
+            f"{images:,} images: {a:.1%} sure on average, {b:.1%} right"
+            for images, a, b in zip(n, sure, right, strict=True)
+        ],
+    )
+    scale = {"range": [0, 1.04], "tickformat": ".0%"}
+    drawn.update_xaxes(scale, title="Confidence (probability of the answer)")
+    return drawn.update_yaxes(scale, title="Accuracy (share right)")
+
+
+def _names(index: pd.DataFrame, classes: Sequence[str] | None) -> list[str]:
+    return list(classes) if classes is not None else sorted(set(index["label"]))
+
+
+def _shares(counts: Floats, of: Normalise) -> Floats:
+    """Share of each row or column, NaN where it is empty."""
+    whole = counts.sum(axis=1 if of == "rows" else 0, keepdims=True)
+    return counts / np.where(whole > 0, whole, np.nan)
+
+
+def _cell_markers(counts: Floats, classes: Sequence[str]) -> go.Scatter:
+    """Clear squares over the cells: what a pointer hovers over and clicks."""
+    cells = [(row, column) for row in range(len(classes)) for column in range(len(classes))]
+    of_truth = np.nan_to_num(_shares(counts, "rows"))
+    return go.Scatter(
+        x=[column for _, column in cells],
+        y=[row for row, _ in cells],
+        mode="markers",
+        marker={"symbol": "square", "size": 40, "color": CLEAR, "line": {"width": 0}},
+        selected={"marker": {"color": "rgba(230,159,0,0.45)"}},
+        unselected={"marker": {"color": CLEAR}},
+        customdata=[(classes[row], classes[column]) for row, column in cells],
+        hoverinfo="text",
+        hovertext=[
+            f"{label(classes[row])} answered {label(classes[column])}: {counts[row, column]:,.0f} "
+            f"images<br>{of_truth[row, column]:.1%} of the images that are {label(classes[row])}"
+            for row, column in cells
+        ],
+    )
+
+
+def _cell_texts(
+    shown: Floats, hidden: npt.NDArray[np.bool_], top: float, normalise: Normalise
+) -> Iterator[dict[str, Any]]:
+    """The figure in each cell, in black or white, whichever reads better on the cell's colour."""
+    for row, column in zip(*np.nonzero(~hidden), strict=True):
+        value = float(shown[row, column])
+        if np.isnan(value):
+            text, colour = "-", QUIET
+        else:
+            text = f"{value:,.0f}" if normalise == "counts" else f"{value:.1%}"
+            colour = ink(_PALE + (_DEEP - _PALE) * value / top)
+        yield {
+            "x": int(column),
+            "y": int(row),
+            "text": text,
+            "showarrow": False,
+            "font": {"color": colour, "size": 15},
+        }
+
+
+def _outlines(values: Mapping[str, Sequence[float]], edges: Floats, unit: str) -> go.Figure:
+    """One stepped outline a class, each summing to 100 %, so that rare classes show too."""
+    if not any(len(numbers) for numbers in values.values()):
+        return empty("No images yet")
+    drawn, colours = figure(legend=True), class_colours(list(values))
+    for name, numbers in values.items():
+        counts, _ = np.histogram(np.asarray(numbers, dtype=np.float64), edges)
+        hovers = [
+            f"{label(name)}: {count:,} images from {low:.0f} to {high:.0f} {unit}"
+            for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
+        ]
+        drawn.add_scatter(
+            x=np.repeat(edges, 2)[1:-1],
+            y=np.repeat(counts / max(len(numbers), 1), 2),
+            name=label(name),
+            mode="lines",
+            line={"color": colours[name]},
+            hoverinfo="text",
+            hovertext=np.repeat(hovers, 2),
+        )
+    return drawn.update_yaxes(
+        title="Share of the class's images", tickformat=".0%", rangemode="tozero"
+    )

@@ -1,0 +1,41 @@
+"""Settings, read once from the environment and passed on as a value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DISCLAIMER = "For learning and research; not a medical device."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things live and what is allowed; every field comes from one environment variable."""
+
+    home: Path
+    """``COVIDCORE_HOME``: datasets, caches and runs (default ``./.covidcore``)."""
+    data: Path | None = None
+    """``COVIDCORE_DATA``: the dataset folder that the pages open first."""
+    demo: bool = False
+    """``COVIDCORE_DEMO=1``: a public demo, where nothing of the visitor's is kept."""
+    runner: str = "local"
+    """``COVIDCORE_RUNNER``: where jobs run; this release knows ``local`` alone."""
+    weights: Path | None = None
+    """``COVIDCORE_WEIGHTS``: a folder or file searched for weights before any download."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the variables above; unset or empty ones take their defaults."""
+        env = os.environ if environ is None else environ
+
+        def path(name: str) -> Path | None:
+            value = env.get(name, "").strip()
+            return Path(value).expanduser().absolute() if value else None
+
+        return cls(
+            home=path("COVIDCORE_HOME") or Path(".covidcore").absolute(),
+            data=path("COVIDCORE_DATA"),
+            demo=env.get("COVIDCORE_DEMO", "").strip() == "1",
+            runner=env.get("COVIDCORE_RUNNER", "").strip() or "local",
+            weights=path("COVIDCORE_WEIGHTS"),
+        )

@@ -1,0 +1,1 @@
+"""What goes in: files found, decoded, indexed, split and cached."""

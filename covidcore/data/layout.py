@@ -1,0 +1,225 @@
+"""What lies in a dataset folder: which files are images of which class, which are not, and why.
+
+Knows names and folders only; no file is opened here. Three published layouts of the Kaggle
+database are told apart, and any folder of class folders is read. Lung masks are linked to
+their radiographs and never counted as images.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from covidcore.errors import DataError
+
+Kind = Literal["masks", "hidden", "other"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+_IMAGES, _MASKS = {"images"}, {"masks", "mask"}
+_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
+_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+_V1 = {"COVID-19", "NORMAL", "Viral Pneumonia"}
+_V3 = {"COVID", "NORMAL", "Viral Pneumonia"}
+_V5 = {"COVID", "Normal", "Viral Pneumonia", "Lung_Opacity"}
+_NUMBERED = re.compile(r"(?P<name>.+) ?\(\d+\)\.png", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A file that is not taken into the index, and why."""
+
+    file: str
+    kind: Kind
+    reason: str
+
+
+@dataclass
+class Listing:
+    """The files of one dataset folder; every ``file`` is a posix path relative to ``root``."""
+
+    root: Path
+    layout: str = "flat"
+    classes: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    """Image file -> class."""
+    masks: dict[str, str] = field(default_factory=dict)
+    """Image file -> mask file."""
+    ignored: list[Ignored] = field(default_factory=list)
+    stats: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Image file -> (bytes, modification time in ns)."""
+
+
+def list_files(root: Path) -> Listing:
+    """Sort the files below ``root`` into images with a class, masks, and the rest.
+
+    Raises: DataError where ``root`` is no folder, holds fewer than two classes, holds a class
+    folder without images, or is already split into train/test folders.
+    """
+    root = _class_root(_checked(root))
+    listing = Listing(root)
+    masks: list[str] = []
+    for entry in _walk(root, listing.ignored):
+        file = Path(entry.path).relative_to(root).as_posix()
+        reason = _reason_to_ignore(file, entry, root)
+        if reason is None:
+            stat = entry.stat()
+            listing.labels[file] = file.split("/", 1)[0]
+            listing.stats[file] = (stat.st_size, stat.st_mtime_ns)
+        else:
+            listing.ignored.append(Ignored(file, *reason))
+            if reason[0] == "masks":
+                masks.append(file)
+    _check_classes(listing)
+    listing.labels = dict(sorted(listing.labels.items()))
+    listing.classes = tuple(sorted(set(listing.labels.values())))
+    listing.masks = _link_masks(listing.labels, masks)
+    listing.layout = _layout(listing)
+    return listing
+
+
+def _checked(root: Path) -> Path:
+    if not root.exists():
+        raise DataError(f"There is no folder {root}.")
+    if not root.is_dir():
+        raise DataError(f"{root} is a file, not a folder of class folders.")
+    try:
+        next(os.scandir(root), None)
+    except OSError as error:
+        raise DataError(f"The folder {root} can not be read: {error.strerror}.") from error
+    return root.resolve()
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    return [
+        Path(entry.path)
+        for entry in entries
+        if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name)
+    ]
+
+
+def _class_root(root: Path) -> Path:
+    """Go down through single folders, as archives make them, to the one that holds the classes."""
+    while True:
+        folders = _visible_folders(root)
+        if len(folders) != 1:
+            return root
+        inner = [f for f in _visible_folders(folders[0]) if f.name.lower() not in _IMAGES | _MASKS]
+        if not inner:
+            return root
+        root = folders[0]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
+    """Yield every file below ``folder``; hidden, linked and closed folders go to ``ignored``."""
+    top, stack = folder, [folder]
+    while stack:
+        current = stack.pop()
+
+        def skip(path: str, kind: Kind, reason: str) -> None:
+            ignored.append(Ignored(Path(path).relative_to(top).as_posix(), kind, reason))
+
+        try:
+            entries = list(os.scandir(current))
+        except OSError as error:
+            skip(str(current), "other", f"the folder can not be read: {error.strerror}")
+            continue
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                if entry.is_symlink() and entry.is_dir():
+                    skip(entry.path, "other", "a link to a folder is not followed")
+                else:
+                    yield entry
+            elif _is_hidden(entry.name):
+                skip(entry.path, "hidden", "a hidden folder")
+            else:
+                stack.append(Path(entry.path))
+
+
+def _reason_to_ignore(file: str, entry: os.DirEntry[str], root: Path) -> tuple[Kind, str] | None:
+    """Why ``file`` is not an image of a class; None where it is one."""
+    parts = file.split("/")
+    if _is_hidden(entry.name):
+        return "hidden", "a hidden file"
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return "other", "its name is not valid UTF-8"
+    if any(part.lower() in _MASKS for part in parts[:-1]):
+        return "masks", "a lung mask, not a radiograph"
+    if not entry.name.lower().endswith(SUFFIXES):
+        return "other", "not a PNG or JPEG file"
+    if len(parts) == 1:
+        return "other", "it lies in no class folder"
+    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+        return "other", "a link that leads out of the dataset"
+    if not entry.is_file():
+        return "other", "not a regular file"
+    return None
+
+
+def _check_classes(listing: Listing) -> None:
+    folders = [folder.name for folder in _visible_folders(listing.root)]
+    filled = set(listing.labels.values())
+    empty = [name for name in folders if name not in filled and name.lower() not in _MASKS]
+    where = f"in {listing.root}"
+    if not filled:
+        raise DataError(
+            f"No PNG or JPEG image was found {where}. A dataset is a folder that holds one "
+            "folder of images for each class."
+        )
+    if filled and {name.lower() for name in filled} <= _SPLIT_NAMES | _IMAGES:
+        raise DataError(
+            f"The folders {where} are named {_names(filled)}: these are not classes. Give the "
+            "folder that holds one folder for each class."
+        )
+    if empty:
+        raise DataError(
+            f"The class folder {_names(empty)} {where} holds no PNG or JPEG image. Every folder "
+            "there is taken as a class: fill it, or move it away."
+        )
+    if len(filled) < 2:
+        raise DataError(
+            f"Only one class, {_names(filled)}, was found {where}. A classifier needs two or more."
+        )
+
+
+def _names(names: set[str] | list[str]) -> str:
+    return ", ".join(f"“{name}”" for name in sorted(names))
+
+
+def _link_masks(labels: dict[str, str], masks: list[str]) -> dict[str, str]:
+    """Join ``CLASS/images/x.png`` with ``CLASS/masks/x.png`` by folder and stem."""
+
+    def key(file: str) -> tuple[str, str]:
+        folder, _, name = file.rpartition("/")
+        parts = folder.split("/")
+        if parts[-1].lower() in _IMAGES | _MASKS:
+            parts.pop()
+        return "/".join(parts), name.rsplit(".", 1)[0]
+
+    by_key = {key(mask): mask for mask in sorted(masks)}
+    return {file: by_key[key(file)] for file in labels if key(file) in by_key}
+
+
+def _layout(listing: Listing) -> str:
+    """Name the published release that a folder looks like; ``flat`` or ``nested`` otherwise."""
+    classes = set(listing.classes)
+    inner = [file.split("/")[1].lower() in _IMAGES for file in listing.labels]
+    if all(inner):
+        return "v5" if classes <= _V5 and "COVID" in classes else "nested"
+    numbered = all(_NUMBERED.fullmatch(Path(file).name) for file in listing.labels)
+    if numbered and classes == _V1:
+        return "v1"
+    if numbered and classes == _V3:
+        return "v3"
+    return "flat" if all(file.count("/") == 1 for file in listing.labels) else "nested"

@@ -1,0 +1,106 @@
+"""Decode once: every image of a dataset as one memory-mapped array of grey squares."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covidcore import storage
+from covidcore.data.decode import decode
+from covidcore.data.index import Dataset, Progress, dataset_folder
+from covidcore.errors import DataError, DecodeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def resize(pixels: "NDArray[np.uint8]", size: int) -> "NDArray[np.uint8]":
+    """Bring a grey image ``(H, W)`` to ``(size, size)``, the sides each on their own scale.
+
+    Bilinear with antialiasing, as ``torchvision.transforms.Resize((size, size))`` on a Pillow
+    image does; training and prediction both come through here.
+    """
+    import numpy as np
+    from PIL import Image
+
+    if pixels.shape == (size, size):
+        return pixels
+    image = Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def pixel_array(
+    dataset: Dataset, size: int, home: Path, progress: Progress | None = None
+) -> "NDArray[np.uint8]":
+    """The images of ``dataset`` as a read-only map ``(N, size, size)``; row i is index row i.
+
+    Made on the first call and found again by every later one; two callers at once make it once.
+    Raises: DataError where an image is gone or changed since the scan, or the disk is full.
+    """
+    from filelock import FileLock
+
+    path = dataset_folder(home, dataset.fingerprint) / f"pixels-{size}.npy"
+    array = _open(path, len(dataset.index), size)
+    if array is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            array = _open(path, len(dataset.index), size)
+            if array is None:
+                _build(dataset, size, path, progress)
+                array = _open(path, len(dataset.index), size)
+    if array is None:
+        raise DataError(f"{path} was written but can not be opened again: remove it.")
+    return array
+
+
+def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
+    """Map a whole file, or None: a map over a short file would kill the process with SIGBUS."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            whole = path.stat().st_size == file.tell() + rows * size * size
+    except (OSError, ValueError):
+        return None
+    if version != (1, 0) or shape != (rows, size, size) or dtype != np.uint8 or not whole:
+        return None
+    array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _build(dataset: Dataset, size: int, path: Path, progress: Progress | None) -> None:
+    import numpy as np
+
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(dataset.index), size, size)}
+    files = list(zip(dataset.index["file"], dataset.index["sha256"], strict=True))
+
+    def read(item: tuple[str, str]) -> bytes:
+        file, digest = item
+        try:
+            data = (dataset.root / file).read_bytes()
+            if storage.sha256_bytes(data) != digest:
+                raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
+            return resize(decode(data).pixels, size).tobytes()
+        except (OSError, DecodeError) as error:
+            raise DataError(
+                f"{file} can not be read any more ({error}): scan the dataset again."
+            ) from error
+
+    with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+        np.lib.format.write_array_header_1_0(out, header)
+        # Space first: a full disk is then one clear error, and not half a file later.
+        storage.reserve(out, path.parent, len(files) * size * size)
+        try:
+            # Futures in slices: map() would queue every decoded image while the disk is slow.
+            step = 256
+            for start in range(0, len(files), step):
+                for done, data in enumerate(pool.map(read, files[start : start + step]), start + 1):
+                    out.write(data)
+                    if progress:
+                        progress(done, len(files))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,122 @@
+"""Training, validation and test sets: seeded, stratified, and never across a group."""
+
+from typing import TYPE_CHECKING
+
+from covidcore import storage
+from covidcore.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "val", "test")
+GROUPINGS = ("none", "patient", "near_duplicates")
+
+
+def parse_fractions(text: str) -> tuple[float, float, float]:
+    """Read shares such as ``70/10/20`` as fractions of one.
+
+    Raises: RecipeError unless they are three positive numbers that add up to 100.
+    """
+    try:
+        shares = tuple(float(part) for part in text.split("/"))
+    except ValueError:
+        shares = ()
+    # Negated comparisons so that "nan" is refused too.
+    if len(shares) != 3 or not all(share > 0 for share in shares) or not abs(sum(shares) - 100) < 1:
+        raise RecipeError(
+            f"“{text}” is not a split: give train/validation/test shares that add up to 100, "
+            "such as 70/10/20."
+        )
+    train, val, test = (share / sum(shares) for share in shares)
+    return train, val, test
+
+
+def split(
+    index: "pd.DataFrame", fractions: str = "70/10/20", seed: int = 0, group_by: str = "patient"
+) -> "pd.DataFrame":
+    """Deal the images of an index into train, val and test.
+
+    Groups (``patient``: the index column ``group``; ``near_duplicates``: chains of images whose
+    difference hashes lie close; ``none``: each image by itself) go whole into one set. An image
+    whose patient is unknown is a group of its own. Groups are dealt in seeded order, the large
+    ones first, each to the set that is furthest from its share of the group's classes: so every
+    class is spread as the fractions say.
+
+    Returns the columns file, label, group, split. Raises: DataError where a class has too few
+    groups for one in each set.
+    """
+    import numpy as np
+
+    shares = np.array(parse_fractions(fractions))
+    groups = group_ids(index, group_by)
+    labels, classes = index["label"].factorize(sort=True)
+    counts = np.zeros((groups.max() + 1, len(classes)), dtype=np.int64)
+    np.add.at(counts, (groups, labels), 1)
+    _check_enough(counts, list(classes), group_by)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    chosen = _deal(counts[order], shares)
+    of_group = np.empty(len(counts), dtype=np.int64)
+    of_group[order] = chosen
+    table = index[["file", "label", "group"]].reset_index(drop=True)
+    table["split"] = np.array(SPLITS)[of_group[groups]]
+    return table
+
+
+def _deal(counts: "NDArray[np.int64]", shares: "NDArray[np.float64]") -> list[int]:
+    """Choose a set for each group in turn; ``counts`` is ``(groups, classes)``."""
+    import numpy as np
+
+    want = shares[:, None] * counts.sum(axis=0)[None, :]
+    have = np.zeros_like(want)
+    chosen = []
+    for row in counts:
+        present = row > 0
+        # How full each set would be, as a share of what it wants, in its fullest class.
+        filled = ((have + row)[:, present] / want[:, present]).max(axis=1)
+        best = int(np.argmin(filled))
+        have[best] += row
+        chosen.append(best)
+    return chosen
+
+
+def group_ids(index: "pd.DataFrame", group_by: str) -> "NDArray[np.int64]":
+    """A number a row; rows that must stay together share one."""
+    import numpy as np
+
+    if group_by == "none":
+        return np.arange(len(index))
+    if group_by == "patient":
+        names = index["group"].where(index["group"] != "", "\0" + index["file"])
+        return np.asarray(names.factorize()[0], dtype=np.int64)
+    if group_by == "near_duplicates":
+        from covidcore.data.duplicates import near_duplicate_groups
+
+        return near_duplicate_groups(index)
+    raise RecipeError(f"“{group_by}” is not a way to group: use {', '.join(GROUPINGS)}.")
+
+
+def _check_enough(counts: "NDArray[np.int64]", classes: list[str], group_by: str) -> None:
+    unit = {"none": "images", "patient": "patients"}.get(group_by, "groups of near duplicates")
+    for name, have in zip(classes, (counts > 0).sum(axis=0), strict=True):
+        if have < len(SPLITS):
+            raise DataError(
+                f"Class “{name}” has {have} {unit}; a split into training, validation and test "
+                f"sets needs at least {len(SPLITS)}."
+            )
+
+
+def digest(table: "pd.DataFrame") -> str:
+    """A hash of who is where: 32 hex digits."""
+    rows = table[["file", "split"]].sort_values("file").to_numpy().tolist()
+    return storage.sha256_bytes(storage.canonical_json(["split-1", rows]))[:32]
+
+
+def summary(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Images a class (rows) and set (columns train, val, test)."""
+    import pandas as pd
+
+    counts = pd.crosstab(table["label"], table["split"])
+    return counts.reindex(columns=list(SPLITS), fill_value=0)

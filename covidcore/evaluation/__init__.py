@@ -1,0 +1,1 @@
+"""From a table of predictions to figures, with how sure they are."""

@@ -1,0 +1,143 @@
+"""A run is a folder; this is the one place that knows the names of the files in it."""
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from covidcore import storage
+from covidcore.errors import DataError, RunError
+from covidcore.training.recipe import Recipe
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_TAIL_BYTES = 1 << 16
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to the run unless somebody asks for it."""
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+def derive_state(written: str, alive: bool) -> State:
+    """The state of a run from what its status file says and whether its lock is held.
+
+    A worker holds the lock for its whole life and the kernel frees it however the worker ends:
+    so "running" without a holder means that it was interrupted.
+    """
+    try:
+        state = State(written)
+    except ValueError:
+        return State.INTERRUPTED
+    if state in (State.DONE, State.FAILED, State.CANCELLED):
+        return state
+    if alive:
+        return State.RUNNING
+    return State.QUEUED if state is State.QUEUED else State.INTERRUPTED
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class RunFolder:
+    """Paths, and the small files that the store and the worker exchange."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path.name
+        self.job = path / "job.json"
+        self.split = path / "split.csv"
+        self.status_file = path / "status.json"
+        self.history = path / "history.csv"
+        self.log = path / "log.txt"
+        self.last = path / "last.safetensors"
+        self.predictions = path / "predictions.parquet"
+        self.report = path / "report.json"
+        self.lock = path / "lock"
+        self.cancel_file = path / "cancel"
+
+    def read_job(self) -> dict[str, Any]:
+        """What was asked for: recipe, dataset, weights, name, created.
+
+        Raises: RunError where the file is missing or damaged.
+        """
+        try:
+            job = storage.read_json(self.job)
+            Recipe.from_json(job["recipe"])
+        except (DataError, KeyError, TypeError) as error:
+            raise RunError(
+                f"The run {self.run} is damaged: its job.json can not be read."
+            ) from error
+        return dict(job)
+
+    def status(self) -> dict[str, Any]:
+        """What the worker last wrote; an unreadable file reads as an interrupted run."""
+        try:
+            return dict(storage.read_json(self.status_file))
+        except (DataError, TypeError, ValueError):
+            return {"state": "", "message": "The run's status file can not be read."}
+
+    def write_status(self, state: State, **values: Any) -> None:
+        """Replace the status; ``values`` are added to what was there."""
+        storage.write_json(self.status_file, {**self.status(), **values, "state": state.value})
+
+    def state(self) -> State:
+        """Where the run stands now."""
+        return derive_state(str(self.status().get("state")), self.alive())
+
+    def alive(self) -> bool:
+        """Whether a worker holds the run's lock."""
+        if not self.lock.is_file():
+            return False
+        if fcntl is None:
+            from filelock import FileLock, Timeout
+
+            try:
+                with FileLock(self.lock, timeout=0):
+                    return False
+            except Timeout:
+                return True
+        with self.lock.open("rb") as file:
+            try:
+                # Shared, so that two who look at once do not take each other for the worker.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            return False
+
+    def events(self) -> list[dict[str, Any]]:
+        """The last events of the log; lines that are no JSON objects are passed over."""
+        found: list[dict[str, Any]] = []
+        for line in self.tail():
+            if line.startswith("{"):
+                with contextlib.suppress(ValueError):
+                    found.append(json.loads(line))
+        return found
+
+    def tail(self) -> list[str]:
+        """The log's last lines (64 KiB of it)."""
+        try:
+            with self.log.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - _TAIL_BYTES))
+                return file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return []

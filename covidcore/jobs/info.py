@@ -1,0 +1,85 @@
+"""What is shown of a run: read from its folder, for lists and live views."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from covidcore.jobs.folder import RunFolder, State, now
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as it stands; numbers are None until they are known."""
+
+    run: str
+    name: str
+    state: State
+    preset: str
+    dataset: str
+    dataset_name: str
+    phase: str
+    """What the worker is doing, in words."""
+    epoch: int
+    """Epochs begun (while running) or done."""
+    epochs: int
+    step: int
+    """Steps done in this phase or epoch, of ``steps``."""
+    steps: int
+    images_per_second: float | None
+    eta_seconds: float | None
+    accuracy: float | None
+    """On the test images."""
+    created: str
+    seconds: float | None
+    """Working time of the last attempt, so far or in all."""
+    message: str
+    """Why it failed, in a sentence; else empty."""
+
+
+def describe(folder: RunFolder) -> RunInfo:
+    """Read a run's folder.
+
+    Raises: RunError where it is damaged.
+    """
+    job, status, state = folder.read_job(), folder.status(), folder.state()
+    live = _last_event(folder) if state is State.RUNNING else {}
+    recipe = job["recipe"]
+    return RunInfo(
+        run=folder.run,
+        name=str(job.get("name", "")),
+        state=state,
+        preset=recipe["preset"],
+        dataset=job["dataset"],
+        dataset_name=str(job.get("dataset_name", "")),
+        phase=live.get("phase", "starting" if state is State.RUNNING else ""),
+        epoch=int(live.get("epoch", status.get("epoch", 0))),
+        epochs=recipe["epochs"],
+        step=int(live.get("step", 0)),
+        steps=int(live.get("steps", 0)),
+        images_per_second=live.get("images_per_second"),
+        eta_seconds=live.get("eta_seconds"),
+        accuracy=status.get("accuracy"),
+        created=str(job.get("created", "")),
+        seconds=_seconds(status, state),
+        message=str(status.get("message") or ""),
+    )
+
+
+def _last_event(folder: RunFolder) -> dict[str, Any]:
+    """The newest progress line; those of an attempt before this one do not count."""
+    for event in reversed(folder.events()):
+        if event.get("event") == "progress":
+            return dict(event)
+        if event.get("event") == "start":
+            break
+    return {}
+
+
+def _seconds(status: dict[str, Any], state: State) -> float | None:
+    if "started" not in status:
+        return None
+    end = status.get("finished") or (now() if state is State.RUNNING else None)
+    if end is None:
+        return None
+    began = datetime.fromisoformat(status["started"])
+    return (datetime.fromisoformat(end) - began).total_seconds()

@@ -1,0 +1,74 @@
+"""What a worker says while it works: one JSON object a line on standard output, its log."""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from covidcore import storage
+from covidcore.errors import Stopped
+from covidcore.jobs.folder import RunFolder, State, now
+
+_EVERY = 0.5  # seconds between progress lines
+
+
+class Reporter:
+    """Writes progress lines, and stops the work where the run was asked to stop."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._last = 0.0
+
+    def start(self) -> None:
+        """Mark the beginning of an attempt."""
+        self._write("start", run=self._folder.run)
+
+    def end(self, state: State) -> None:
+        """Mark the end of an attempt."""
+        self._write("end", state=state.value)
+
+    def note(self, **values: Any) -> None:
+        """A fact worth keeping in the log."""
+        self._write("note", **values)
+
+    def epoch(self, **values: Any) -> None:
+        """The figures of one epoch."""
+        self._write("epoch", **values)
+
+    def check(self) -> None:
+        """Raises: Stopped where somebody asked the run to stop."""
+        if self._folder.cancel_file.exists():
+            raise Stopped("The run was asked to stop.")
+
+    def progress(self, phase: str, step: int, steps: int, **values: Any) -> None:
+        """Where the work stands; written twice a second at most, and at the end of a phase.
+
+        Raises: Stopped where somebody asked the run to stop.
+        """
+        self.check()
+        moment = time.monotonic()
+        if moment - self._last >= _EVERY or step in (0, steps):
+            self._last = moment
+            self._write("progress", phase=phase, step=step, steps=steps, **values)
+
+    def phase(self, name: str) -> Callable[[int, int], None]:
+        """A ``progress(done, total)`` for one phase, with its rate and the time it still takes."""
+        started = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            rate = done / max(time.monotonic() - started, 1e-3)
+            self.progress(name, done, total, images_per_second=round(rate, 1))
+
+        return report
+
+    def traceback(self) -> None:
+        """Keep a failure's traceback in the log, for whoever mends the program."""
+        sys.stdout.write(traceback.format_exc())
+        sys.stdout.flush()
+
+    def _write(self, event: str, **values: Any) -> None:
+        line = json.dumps(storage.plain({"event": event, "time": now(), **values}))
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

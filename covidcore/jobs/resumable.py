@@ -1,0 +1,88 @@
+"""The checkpoint of a run that is not finished: what is needed to go on after an epoch.
+
+One safetensors file, so that tensors and position can not be of different epochs: the trained
+part, the optimiser's state, and the trained part of the best epoch so far.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from covidcore import storage
+from covidcore.jobs.folder import RunFolder
+from covidcore.training.loop import EpochResult
+
+_VERSION = 1
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    precision: str
+    history: list[EpochResult] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def best_result(self) -> EpochResult:
+        """The epoch of least validation loss."""
+        return min(self.history, key=lambda result: result.val_loss)
+
+    def add(self, result: EpochResult, tail: nn.Module) -> None:
+        """Take note of an epoch; keeps a copy of the trained part where it is the best so far."""
+        self.history.append(result)
+        if self.best_result is result:
+            self.best = {name: t.detach().cpu().clone() for name, t in tail.state_dict().items()}
+
+
+def save(
+    folder: RunFolder, tail: nn.Module, optimiser: torch.optim.Optimizer, position: Position
+) -> None:
+    """Replace the checkpoint."""
+    tensors = {f"now.{name}": tensor for name, tensor in tail.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in position.best.items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{key}": value for key, value in state.items()}
+    about = {
+        "version": _VERSION,
+        "precision": position.precision,
+        "history": [asdict(result) for result in position.history],
+    }
+    data = save_tensors(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        metadata={"position": json.dumps(about)},
+    )
+    storage.write_bytes(folder.last, data)
+
+
+def restore(
+    folder: RunFolder, tail: nn.Module, optimiser: torch.optim.Optimizer
+) -> Position | None:
+    """Put a checkpoint back into ``tail`` and ``optimiser``; None where there is none to use."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder.last, framework="pt") as file:
+            about: dict[str, Any] = json.loads((file.metadata() or {})["position"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about["version"] != _VERSION:
+            return None
+        history = [EpochResult(**values) for values in about["history"]]
+        tail.load_state_dict(_below(tensors, "now."))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in _below(tensors, "optimiser.").items():
+            number, key = name.split(".", 1)
+            state.setdefault(int(number), {})[key] = tensor
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+        return Position(about["precision"], history, _below(tensors, "best."))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
+        return None  # damaged or of another version: the run begins again
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

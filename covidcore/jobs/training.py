@@ -1,0 +1,232 @@
+"""One run from its job file to its results: the worker's work, step by step."""
+
+import dataclasses
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from covidcore import storage
+from covidcore.config import Settings
+from covidcore.data.index import Dataset, load
+from covidcore.data.pixels import pixel_array
+from covidcore.data.split import digest
+from covidcore.errors import RunError
+from covidcore.evaluation import calibration, predictions
+from covidcore.jobs import resumable
+from covidcore.jobs.folder import RunFolder
+from covidcore.jobs.progress import Reporter
+from covidcore.model import checkpoint, network, weights
+from covidcore.model.preprocess import Preprocessing
+from covidcore.training.activations import FrozenPart, activations
+from covidcore.training.batches import ActivationBatches, PixelBatches, image_sizes
+from covidcore.training.loop import EpochResult, Step, fit, make_optimiser
+from covidcore.training.precision import autocast, choose, device
+from covidcore.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Batches = PixelBatches | ActivationBatches
+
+VARIANTS = 4
+"""Stored versions of each image where activations are cached: as it is, and three varied."""
+
+_PREDICT_BATCH = 64
+
+
+@dataclasses.dataclass
+class _Run:
+    """What the steps below hand on to one another."""
+
+    recipe: Recipe
+    dataset: Dataset
+    table: pd.DataFrame
+    weights: weights.Weights
+    classes: tuple[str, ...]
+    model: nn.Module
+    tail: nn.Sequential
+    spec: Preprocessing
+    precision: str
+
+
+def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str, Any]:
+    """Do the whole job in ``folder``; returns what its status shows of the result.
+
+    Raises: CovidcoreError with a sentence; Stopped where it was asked to stop.
+    """
+    job = folder.read_job()
+    recipe = Recipe.from_json(job["recipe"])
+    torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
+    dataset = load(job["dataset"], settings.home)
+    table = _read_split(folder, job, dataset)
+    pixels = pixel_array(
+        dataset, recipe.image_size, settings.home, reporter.phase("reading images")
+    )
+    start = weights.Weights(**job["weights"])
+    classes = tuple(job["classes"])
+    model = network.build(recipe.arch, len(classes), recipe.seed)
+    weights.load_into(model, network.head_name(recipe.arch), start)
+    frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable)
+    spec = Preprocessing(recipe.image_size, tuple(start.mean), tuple(start.std))  # type: ignore[arg-type]
+    optimiser = make_optimiser(tail, recipe)
+    position = resumable.restore(folder, tail, optimiser)
+    if position is None:
+        position = resumable.Position(choose(recipe.precision, settings.home))
+    run = _Run(recipe, dataset, table, start, classes, model, tail, spec, position.precision)
+    batches = _batches(run, frozen, pixels, settings, reporter)
+    _fit(run, batches, optimiser, position, folder, reporter)
+    run.tail.load_state_dict(position.best)
+    return _finish(run, batches, position, folder, reporter)
+
+
+def _read_split(folder: RunFolder, job: dict[str, Any], dataset: Dataset) -> pd.DataFrame:
+    """The run's split, with each image's row in the dataset and its source."""
+    try:
+        table = pd.read_csv(folder.split, dtype=str, keep_default_na=False)
+        whole = digest(table) == job["split"]
+    except (OSError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        raise RunError("The run's split.csv is damaged: remove the run and submit it again.")
+    rows = pd.Series(np.arange(len(dataset.index)), index=dataset.index["file"])
+    table["row"] = table["file"].map(rows).to_numpy()
+    table["source"] = dataset.index["source"].to_numpy()[table["row"]]
+    return table
+
+
+def _batches(
+    run: _Run, frozen: nn.Sequential, pixels: "NDArray[np.uint8]", settings: Settings, rep: Reporter
+) -> "Batches":
+    """Pixels where everything is trained; else activations of the frozen part, made if need be."""
+    recipe, table = run.recipe, run.table
+    numbers = {name: position for position, name in enumerate(run.classes)}
+    labels = np.zeros(len(pixels), dtype=np.int64)
+    labels[table["row"]] = table["label"].map(numbers)
+    rows: dict[str, Any] = {
+        "labels": labels,
+        "train_rows": table.loc[table["split"] == "train", "row"].to_numpy(),
+        "val_rows": table.loc[table["split"] == "val", "row"].to_numpy(),
+        "classes": len(run.classes),
+    }
+    varied = recipe.augment != "none"
+    if recipe.trainable == "all":
+        sizes = image_sizes(recipe.image_size, recipe.epochs, recipe.progressive)
+        return PixelBatches(pixels, run.spec, varied, sizes, **rows)
+    part = FrozenPart(
+        frozen, recipe.arch, recipe.trainable, run.weights.id, run.spec, run.precision
+    )
+    count = VARIANTS if varied else 1
+    stored = [
+        activations(
+            part,
+            pixels,
+            variant,
+            run.dataset.fingerprint,
+            settings.home,
+            rep.phase(f"computing features {variant + 1} of {count}"),
+        )
+        for variant in range(count)
+    ]
+    return ActivationBatches(stored, recipe.seed, **rows)
+
+
+def _fit(
+    run: _Run,
+    batches: "Batches",
+    optimiser: torch.optim.Optimizer,
+    position: resumable.Position,
+    folder: RunFolder,
+    reporter: Reporter,
+) -> None:
+    """Train from ``position`` to the end; every epoch is on disk before the next begins."""
+    recipe, done = run.recipe, len(position.history)
+    started, images = time.monotonic(), 0
+    to_do = (recipe.epochs - done) * batches.train_size
+    for event in fit(run.tail, batches, recipe, optimiser, run.precision, done + 1):
+        if isinstance(event, Step):
+            images += event.images
+            rate = images / (time.monotonic() - started)
+            reporter.progress(
+                "training",
+                event.step,
+                event.steps,
+                epoch=event.epoch,
+                loss=round(event.loss, 4),
+                images_per_second=round(rate, 1),
+                eta_seconds=round((to_do - images) / rate, 1),
+            )
+            continue
+        position.add(event, run.tail)
+        resumable.save(folder, run.tail, optimiser, position)
+        storage.write_csv(folder.history, pd.DataFrame(position.history))
+        reporter.epoch(**dataclasses.asdict(event))
+        if recipe.patience and event.epoch - position.best_result.epoch >= recipe.patience:
+            break
+
+
+def _finish(
+    run: _Run,
+    batches: "Batches",
+    position: resumable.Position,
+    folder: RunFolder,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Predict validation and test images with the best epoch, calibrate, evaluate, store."""
+    rows = run.table[run.table["split"] != "train"].reset_index(drop=True)
+    logits = _predict(run, batches, rows["row"].to_numpy(), reporter)
+    validates = (rows["split"] == "val").to_numpy()
+    numbers = {name: position for position, name in enumerate(run.classes)}
+    truth = np.array([numbers[name] for name in rows["label"]], dtype=np.int64)
+    temperature = calibration.fit_temperature(logits[validates], truth[validates])
+    table = predictions.build(rows, logits, run.classes, temperature)
+    report = predictions.evaluate(
+        table,
+        run.classes,
+        run=folder.run,
+        dataset=run.dataset.fingerprint,
+        temperature=temperature,
+    )
+    best: EpochResult = position.best_result
+    storage.write_table(folder.predictions, table)
+    storage.write_json(folder.report, report)
+    facts = {
+        "recipe": run.recipe.to_json(),
+        "dataset": run.dataset.fingerprint,
+        "dataset_name": run.dataset.name,
+        "split": digest(run.table),
+        "weights": run.weights.to_json(),
+        "trained_with": {
+            "precision": run.precision,
+            "device": device().type,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+    }
+    contract = checkpoint.Contract(run.recipe.arch, run.classes, run.spec, temperature, facts)
+    checkpoint.save(folder.path, run.model, contract)
+    return {
+        "accuracy": report["accuracy"],
+        "epoch": len(position.history),
+        "best_epoch": best.epoch,
+        "val_loss": best.val_loss,
+    }
+
+
+@torch.inference_mode()
+def _predict(
+    run: _Run, batches: "Batches", rows: "NDArray[np.int64]", reporter: Reporter
+) -> "NDArray[np.float64]":
+    run.tail.eval()
+    report = reporter.phase("evaluating")
+    parts = []
+    for start in range(0, len(rows), _PREDICT_BATCH):
+        with autocast(run.precision):
+            logits = run.tail(batches.plain(rows[start : start + _PREDICT_BATCH]))
+        parts.append(logits.float().cpu().numpy())
+        report(min(start + _PREDICT_BATCH, len(rows)), len(rows))
+    return np.concatenate(parts).astype(np.float64)

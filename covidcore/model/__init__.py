@@ -1,0 +1,1 @@
+"""The network: its architecture, weights, preprocessing and checkpoints."""

@@ -1,0 +1,102 @@
+"""A trained model on disk: tensors (safetensors) and a JSON contract that says what they mean.
+
+Nothing is unpickled. The contract is written last, so a folder with a contract is whole; it
+holds the hash of the tensors, the classes in the order of the outputs, and the preprocessing.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from covidcore import storage
+from covidcore.errors import CheckpointError, DataError
+from covidcore.model.network import build
+from covidcore.model.preprocess import Preprocessing
+from covidcore.model.weights import ARCHITECTURES
+
+FORMAT = 1
+TENSORS, CONTRACT = "best.safetensors", "contract.json"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What has to be known to use a model's tensors, and where they come from."""
+
+    arch: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Recipe, dataset fingerprint, split hash, weights: for people, not needed to predict."""
+
+
+def save(folder: Path, model: nn.Module, contract: Contract) -> None:
+    """Write a model and its contract into ``folder``."""
+    data = save_tensors(
+        {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    )
+    storage.write_bytes(folder / TENSORS, data)
+    storage.write_json(
+        folder / CONTRACT,
+        {
+            "format": FORMAT,
+            "arch": contract.arch,
+            "classes": list(contract.classes),
+            "preprocessing": contract.preprocessing.to_json(),
+            "temperature": contract.temperature,
+            "sha256": storage.sha256_bytes(data),
+            **contract.facts,
+        },
+    )
+
+
+def load(folder: Path) -> tuple[nn.Module, Contract]:
+    """Open a model, in evaluation mode, after its hash, shapes and values were checked.
+
+    Raises: CheckpointError where there is none, or it is damaged or of another version.
+    """
+    contract, digest = _contract(folder)
+    try:
+        data = (folder / TENSORS).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{folder / TENSORS} is missing: train this run again.") from error
+    if storage.sha256_bytes(data) != digest:
+        raise CheckpointError(f"{folder / TENSORS} is damaged: train this run again.")
+    model = build(contract.arch, len(contract.classes))
+    try:
+        state = load_tensors(data)
+        model.load_state_dict(state)
+    except Exception as error:  # safetensors' own errors and torch's RuntimeError
+        raise CheckpointError(f"{folder / TENSORS} does not fit its contract.") from error
+    if not all(torch.isfinite(tensor).all() for tensor in state.values()):
+        raise CheckpointError(f"{folder / TENSORS} holds values that are no numbers.")
+    return model.eval(), contract
+
+
+def _contract(folder: Path) -> tuple[Contract, str]:
+    try:
+        values = storage.read_json(folder / CONTRACT)
+    except DataError as error:
+        raise CheckpointError(f"There is no usable model in {folder}: {error}") from error
+    try:
+        if values["format"] != FORMAT or values["arch"] not in ARCHITECTURES:
+            raise CheckpointError(f"The model in {folder} is of another version of covidcore.")
+        contract = Contract(
+            arch=values["arch"],
+            classes=tuple(str(name) for name in values["classes"]),
+            preprocessing=Preprocessing.from_json(values["preprocessing"]),
+            temperature=float(values["temperature"]),
+            facts={
+                k: values.get(k) for k in ("recipe", "dataset", "dataset_name", "split", "weights")
+            },
+        )
+        if not contract.temperature > 0 or len(set(contract.classes)) < 2:
+            raise ValueError("temperature or classes")
+        return contract, str(values["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONTRACT} is damaged: train this run again.") from error

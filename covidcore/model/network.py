@@ -1,0 +1,97 @@
+"""torchvision networks with our head, and the cut between what is frozen and what is trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class _Anatomy:
+    """Where an architecture ends in a linear layer, and its parts in the order they run."""
+
+    head: str
+    """Dotted name of the last linear layer."""
+    body: Callable[[nn.Module], list[nn.Module]]
+    """All parts before the pooled features, in order."""
+    last_stage: int
+    """How many of the body's parts, from its end, make its last stage."""
+    neck: Callable[[nn.Module], list[nn.Module]]
+    """Parts between the pooled features and the head that are frozen with the body."""
+    before_head: Callable[[nn.Module], list[nn.Module]]
+    """Parts that belong to the head (dropout)."""
+
+
+def _resnet(model: nn.Module) -> list[nn.Module]:
+    names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool")
+    return [*(model.get_submodule(name) for name in names), nn.Flatten(1)]
+
+
+def _features(*ends: nn.Module) -> Callable[[nn.Module], list[nn.Module]]:
+    def parts(model: nn.Module) -> list[nn.Module]:
+        return [*model.get_submodule("features").children(), *ends, nn.Flatten(1)]
+
+    return parts
+
+
+def _nothing(_: nn.Module) -> list[nn.Module]:
+    return []
+
+
+def _classifier(start: int, stop: int) -> Callable[[nn.Module], list[nn.Module]]:
+    return lambda model: list(model.get_submodule("classifier").children())[start:stop]
+
+
+_POOL = nn.AdaptiveAvgPool2d(1)
+_RESNET = _Anatomy("fc", _resnet, 3, _nothing, _nothing)
+_ANATOMY = {
+    "resnet18": _RESNET,
+    "resnet34": _RESNET,
+    "resnet50": _RESNET,
+    "densenet121": _Anatomy("classifier", _features(nn.ReLU(), _POOL), 5, _nothing, _nothing),
+    "efficientnet_b0": _Anatomy("classifier.1", _features(_POOL), 4, _nothing, _classifier(0, 1)),
+    "mobilenet_v3_large": _Anatomy(
+        "classifier.3", _features(_POOL), 6, _classifier(0, 2), _classifier(2, 3)
+    ),
+}
+
+
+def build(arch: str, classes: int, seed: int = 0) -> nn.Module:
+    """A network of random weights whose last layer has one output a class."""
+    from torchvision.models import get_model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: nn.Module = get_model(arch, weights=None)
+        owner, _, name = _ANATOMY[arch].head.rpartition(".")
+        old = model.get_submodule(_ANATOMY[arch].head)
+        assert isinstance(old, nn.Linear)
+        parent = model.get_submodule(owner) if owner else model
+        setattr(parent, name, nn.Linear(old.in_features, classes))
+    return model.to(memory_format=torch.channels_last)
+
+
+def head_name(arch: str) -> str:
+    """Dotted name of the layer that is replaced by ours."""
+    return _ANATOMY[arch].head
+
+
+def cut(model: nn.Module, arch: str, trainable: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """Divide a network into what stays as it is and what is trained; both share its parameters.
+
+    Running one after the other is the network's own forward pass. ``frozen`` is set to
+    evaluation, without gradients; it is empty for ``trainable="all"``.
+    """
+    anatomy = _ANATOMY[arch]
+    body = anatomy.body(model)
+    neck, head = anatomy.neck(model), anatomy.before_head(model)
+    head = [*head, model.get_submodule(anatomy.head)]
+    # The pooling and the flattening at the end of the body count as parts of its last stage.
+    at = {"head": len(body), "last_stage": len(body) - anatomy.last_stage, "all": 0}[trainable]
+    if trainable == "head":
+        frozen, tail = [*body, *neck], head
+    else:
+        frozen, tail = body[:at], [*body[at:], *neck, *head]
+    first = nn.Sequential(*frozen).eval().requires_grad_(False)
+    return first, nn.Sequential(*tail).requires_grad_(True)

@@ -1,0 +1,63 @@
+"""The one way from a grey image to what the network sees, for training, evaluation and upload."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from covidcore.data.pixels import resize
+from covidcore.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images become tensors; stored with the weights, and part of them.
+
+    ``mean`` and ``std`` belong to the range 0 to 1 of each of the three equal channels.
+    """
+
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: str = "bilinear-antialias-squash"
+    channels: str = "grey-repeated"
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field by name."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Preprocessing":
+        """The inverse of ``to_json``.
+
+        Raises: CheckpointError where the description is not one this version can follow.
+        """
+        try:
+            made = cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        except (TypeError, KeyError) as error:
+            raise CheckpointError("The preprocessing of this model is not understood.") from error
+        if (made.resize, made.channels) != (cls.resize, cls.channels):
+            raise CheckpointError("This model was trained with a preprocessing unknown here.")
+        return made
+
+
+def preprocess(images: Sequence[NDArray[np.uint8]], spec: Preprocessing) -> torch.Tensor:
+    """Grey images ``(H, W)`` of any size -> float32 ``(N, 3, size, size)``, normalised."""
+    squares = np.stack([resize(image, spec.image_size) for image in images])
+    return normalise(torch.from_numpy(squares), spec)
+
+
+def normalise(squares: torch.Tensor, spec: Preprocessing) -> torch.Tensor:
+    """Grey squares ``(N, S, S)`` with values 0 to 255 -> float32 ``(N, 3, S, S)``.
+
+    The result is stored channels-last, which the convolutions here prefer.
+    """
+    # One multiplication and one addition a channel: x / 255 / std - mean / std.
+    scale = torch.tensor([1 / 255 / deviation for deviation in spec.std])
+    shift = torch.tensor([-mean / dev for mean, dev in zip(spec.mean, spec.std, strict=True)])
+    device = squares.device
+    grey = squares.to(torch.float32)[..., None]
+    return (grey * scale.to(device) + shift.to(device)).permute(0, 3, 1, 2)

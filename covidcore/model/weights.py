@@ -1,0 +1,258 @@
+"""Where training starts: pre-trained weights, found, fetched, named by their hash, and loaded.
+
+Resolving imports no torch, so that a page can do it; only ``load_into`` does.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covidcore.config import Settings
+from covidcore.errors import WeightsError
+from covidcore.storage import sha256_file, write_bytes
+
+if TYPE_CHECKING:
+    import torch
+
+# torchvision's own files; the digits before the ending begin the file's SHA-256.
+IMAGENET_FILES = {
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet50": "resnet50-11ad3fa6.pth",
+    "densenet121": "densenet121-a639ec97.pth",
+    "efficientnet_b0": "efficientnet_b0_rwightman-7f5810bc.pth",
+    "mobilenet_v3_large": "mobilenet_v3_large-5c1a4163.pth",
+}
+ARCHITECTURES = tuple(IMAGENET_FILES)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_MAX_BYTES = 2**30
+_FETCH_SECONDS = 900
+_RETRY_SECONDS = 600  # how long a failed download is not tried again
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Resolved weights: what they are, where they lie, and the normalisation they expect."""
+
+    name: str
+    """imagenet, radiographs, none, or the file's name."""
+    id: str
+    """What a run's identity depends on: SHA-256 of the file, or ``none``."""
+    path: str | None
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    note: str = ""
+    """A sentence for the user where something else was taken than might be expected."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field by name."""
+        return asdict(self)
+
+
+NONE = Weights("none", "none", None, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def resolve(name: str, arch: str, settings: Settings) -> Weights:
+    """Find the weights that a recipe names, fetching ImageNet's if need be.
+
+    ``auto`` takes ImageNet's where they are on disk or can be had, else the radiograph backbone,
+    else none, and says so in ``note``. Raises: WeightsError, saying how to get the file.
+    """
+    if name == "none":
+        return NONE
+    if name == "imagenet":
+        return _imagenet(arch, settings)
+    if name == "radiographs":
+        return _radiographs(arch, settings)
+    if name == "auto":
+        return _auto(arch, settings)
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise WeightsError(
+            f"There are no weights “{name}”: use auto, imagenet, radiographs, none, or the path "
+            "of a .safetensors or .pth file."
+        )
+    return _described(path, path.name)
+
+
+def _auto(arch: str, settings: Settings) -> Weights:
+    if settings.weights and settings.weights.is_file():
+        return _described(settings.weights, settings.weights.name)
+    found = _find(IMAGENET_FILES[arch], settings)
+    if found:
+        return _imagenet(arch, settings)
+    try:
+        return _radiographs(arch, settings)
+    except WeightsError:
+        pass
+    try:
+        return _imagenet(arch, settings)
+    except WeightsError:
+        note = (
+            "No pre-trained weights could be found or fetched: training starts from random "
+            "weights, which needs far more images for the same result."
+        )
+        return Weights(**{**NONE.to_json(), "note": note})
+
+
+def on_disk(arch: str, settings: Settings) -> dict[str, str | None]:
+    """Which weights for ``arch`` are on this machine, and where; nothing is fetched."""
+    backbone = _find_radiographs(arch, settings)
+    imagenet = _find(IMAGENET_FILES[arch], settings)
+    return {
+        "imagenet": str(imagenet) if imagenet else None,
+        "radiographs": str(backbone) if backbone else None,
+    }
+
+
+def _search_folders(settings: Settings) -> list[Path]:
+    torch_home = os.environ.get("TORCH_HOME") or "~/.cache/torch"
+    folders = [settings.home / "weights", Path(torch_home).expanduser() / "hub" / "checkpoints"]
+    if settings.weights:
+        folders.insert(
+            0, settings.weights if settings.weights.is_dir() else settings.weights.parent
+        )
+    return folders
+
+
+def _find(file: str, settings: Settings) -> Path | None:
+    return next((f / file for f in _search_folders(settings) if (f / file).is_file()), None)
+
+
+def _imagenet(arch: str, settings: Settings) -> Weights:
+    file = IMAGENET_FILES[arch]
+    path = _find(file, settings)
+    if path is None:
+        path = _fetch(arch, file, settings)
+    digest = sha256_file(path)
+    begin = file.rsplit("-", 1)[1].removesuffix(".pth")
+    if not digest.startswith(begin):
+        raise WeightsError(f"{path} is damaged (its hash does not begin with {begin}): remove it.")
+    return Weights("imagenet", digest, str(path))
+
+
+def _fetch(arch: str, file: str, settings: Settings) -> Path:
+    """Download in a child process: torchvision knows the address, and importing it is costly."""
+    folder = settings.home / "weights"
+    failed = folder / f".{arch}-not-fetched"
+    if failed.is_file() and time.time() - failed.stat().st_mtime < _RETRY_SECONDS:
+        raise _not_fetched(arch, file, folder)
+    command = [sys.executable, "-m", "covidcore.model.fetch", arch, str(folder)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
+        )
+        answer = done.stdout.strip().splitlines()
+    except subprocess.TimeoutExpired:
+        answer = []
+    path = folder / file
+    if not answer or not path.is_file():
+        write_bytes(failed, b"")
+        raise _not_fetched(arch, file, folder)
+    return path
+
+
+def _not_fetched(arch: str, file: str, folder: Path) -> WeightsError:
+    return WeightsError(
+        f"ImageNet's weights for {arch} are not on this machine and could not be downloaded. "
+        f"Put torchvision's file {file} into {folder} or into a folder named by "
+        "COVIDCORE_WEIGHTS, or train with weights=radiographs or weights=none."
+    )
+
+
+def _find_radiographs(arch: str, settings: Settings) -> Path | None:
+    names = [f"{arch}-radiographs.{ending}" for ending in ("safetensors", "pth")]
+    return next((found for found in (_find(name, settings) for name in names) if found), None)
+
+
+def _radiographs(arch: str, settings: Settings) -> Weights:
+    path = _find_radiographs(arch, settings)
+    if path:
+        return _described(path, "radiographs")
+    raise WeightsError(
+        f"There is no radiograph backbone for {arch} on this machine. Put the file "
+        f"{arch}-radiographs.safetensors (or .pth, with its .json) into a folder named by "
+        "COVIDCORE_WEIGHTS, or train with weights=imagenet or weights=none."
+    )
+
+
+def _described(path: Path, name: str) -> Weights:
+    """Weights of a file, with the normalisation stated by the JSON of the same name beside it."""
+    beside = path.with_suffix(".json")
+    mean: Any = IMAGENET_MEAN
+    std: Any = IMAGENET_STD
+    if beside.is_file():
+        try:
+            about = json.loads(beside.read_text("utf-8"))
+            mean, std = (tuple(float(v) for v in about[key]) for key in ("mean", "std"))
+            if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std):
+                raise ValueError("three values a channel")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(
+                f"{beside} does not state mean and std, three numbers each."
+            ) from error
+    digest = hashlib.sha256(f"{sha256_file(path)}:{mean}:{std}".encode()).hexdigest()
+    return Weights(name, digest, str(path.absolute()), mean, std)
+
+
+def load_into(model: "torch.nn.Module", head: str, weights: Weights) -> None:
+    """Copy a backbone's tensors into ``model``, all but those of its ``head`` layer.
+
+    Raises: WeightsError where the file is unreadable, or a tensor is missing, misshapen or not
+    finite.
+    """
+    import torch
+
+    if weights.path is None:
+        return
+    state = _read(Path(weights.path))
+    own = model.state_dict()
+    for name, target in own.items():
+        if name.startswith(head + "."):
+            continue
+        value = state.get(name)
+        if value is None and name.endswith("num_batches_tracked"):
+            continue  # a counter that some exporters leave out, and that nothing here reads
+        if value is None or value.shape != target.shape:
+            raise WeightsError(f"{weights.path} does not fit this network: {name} is not in it.")
+        if not torch.isfinite(value).all():
+            raise WeightsError(
+                f"{weights.path} is damaged: {name} holds values that are no number."
+            )
+        own[name] = value.to(target.dtype)
+    model.load_state_dict(own)
+
+
+def _read(path: Path) -> "dict[str, torch.Tensor]":
+    import torch
+    from safetensors.torch import load_file
+
+    if path.stat().st_size > _MAX_BYTES:
+        raise WeightsError(f"{path} is larger than 1 GiB: these are not weights for this program.")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a stranger's file: whatever it raises, it can not be used
+        raise WeightsError(
+            f"{path} can not be read as weights: it is damaged or of another kind."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise WeightsError(f"{path} is not a plain table of tensors (a state dict).")
+    return _modern_names(state)
+
+
+def _modern_names(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """torchvision's DenseNet file spells ``norm.1`` where the network says ``norm1``."""
+    import re
+
+    pattern = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+    return {pattern.sub(r"\1\2", name): value for name, value in state.items()}

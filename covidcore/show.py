@@ -1,0 +1,206 @@
+"""How the command line shows things to a person: tables, a progress line, a followed job."""
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from covidcore.config import DISCLAIMER
+from covidcore.errors import DataError
+from covidcore.jobs.folder import State
+from covidcore.jobs.info import RunInfo
+from covidcore.jobs.store import RunStore, Submission
+
+_POLL_SECONDS = 0.1
+
+
+class Line:
+    """One line on standard error that is written over while work goes on.
+
+    Where standard error is no terminal, only what is worth keeping is printed.
+    """
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._width = 0
+
+    def __enter__(self) -> "Line":
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Wipe the line."""
+        self.update("")
+
+    def update(self, text: str) -> None:
+        """Write over the line."""
+        if self._live:
+            sys.stderr.write("\r" + text.ljust(self._width) + ("" if text else "\r"))
+            sys.stderr.flush()
+            self._width = len(text)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.update("")
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def progress(self, verb: str, noun: str) -> Callable[[int, int], None]:
+        """A callback that shows ``verb 12 of 300 noun``."""
+
+        def report(done: int, total: int) -> None:
+            if done % 25 == 0 or done == total:
+                self.update(f"{verb} {done} of {total} {noun}")
+
+        return report
+
+
+def follow(store: RunStore, run: str, line: Line) -> None:
+    """Show a run until it ends. An interrupt asks it to stop, and goes on to the caller."""
+    pause, shown = threading.Event(), 0
+    try:
+        while True:
+            store.advance()
+            info = store.info(run)
+            line.update(_status(info))
+            history = store.history(run)
+            for row in history.iloc[shown:].itertuples():
+                line.say(
+                    f"epoch {row.epoch}: loss {row.train_loss:.4f}, validation loss "
+                    f"{row.val_loss:.4f}, validation accuracy {row.val_accuracy:.1%}"
+                )
+            shown = len(history)
+            if info.state.ended:
+                return
+            pause.wait(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        with contextlib.suppress(Exception):
+            store.cancel(run)
+            line.say(f"Run {run} was asked to stop; resume {run} goes on with it.")
+        raise
+
+
+def _status(info: RunInfo) -> str:
+    if info.state is not State.RUNNING:
+        return info.state.value
+    where = f"epoch {info.epoch}/{info.epochs} " if info.phase == "training" else ""
+    rate = f", {info.images_per_second:.0f} images/s" if info.images_per_second else ""
+    left = f", {info.eta_seconds:.0f} s left" if info.eta_seconds is not None else ""
+    return f"{info.phase} {where}{info.step}/{info.steps}{rate}{left}"
+
+
+def train_result(store: RunStore, submission: Submission) -> tuple[dict[str, Any], str, int]:
+    """The contract's ``train`` document, its text, and the exit status."""
+    run = submission.run
+    info, status = store.info(run), store.status(run)
+    done = info.state is State.DONE
+    test = store.evaluation(run) if done else None
+    document = {
+        "run": run,
+        "state": info.state.value,
+        "cached": submission.cached,
+        "seconds": info.seconds,
+        "epochs": info.epoch,
+        "best_epoch": status.get("best_epoch"),
+        "val_loss": status.get("val_loss"),
+        "test": test,
+    }
+    if test is not None:
+        again = " (finished before)" if submission.cached else ""
+        return document, f"run {run}{again}\n{figures(test)}", 0
+    text = f"Run {run} is {info.state}. {info.message}".strip()
+    if info.state.ended:
+        Line().say(text)
+        return document, "", 3
+    return document, text, 0
+
+
+def figures(document: dict[str, Any]) -> str:
+    """An evaluation for people: matrix, figures a class, accuracy with its interval."""
+    classes = document["classes"]
+    matrix = [
+        (name, *map(str, row)) for name, row in zip(classes, document["confusion"], strict=True)
+    ]
+    per_class = [
+        (
+            name,
+            str(values["n"]),
+            share(values["recall"], values["recall_ci"]),
+            share(values["precision"], values["precision_ci"]),
+            share(values["f1"]),
+        )
+        for name, values in document["per_class"].items()
+    ]
+    return "\n".join(
+        [
+            table(("truth \\ answer", *classes), matrix),
+            "",
+            table(("class", "n", "recall", "precision", "F1"), per_class),
+            "",
+            f"accuracy {share(document['accuracy'], document['accuracy_ci'])} of {document['n']} "
+            f"{document['split']} images; a rule that sees only the source: "
+            f"{share(document['source_only_accuracy'])}",
+            DISCLAIMER,
+        ]
+    )
+
+
+def share(value: float | None, interval: Sequence[float | None] | None = None) -> str:
+    """A proportion in per cent with its 95 % interval; a dash where it is not defined."""
+    if value is None or value != value:
+        return "-"
+    if not interval or None in interval:
+        return f"{100 * value:.1f} %"
+    low, high = (100 * float(bound or 0) for bound in interval)
+    return f"{100 * value:.1f} % ({low:.1f}-{high:.1f})"
+
+
+def answers(found: Sequence[dict[str, Any]]) -> str:
+    """Answers and refusals, a line a file."""
+    lines = []
+    for one in found:
+        if one["refused"]:
+            lines.append(f"{one['file']}: refused ({one['refused']}): {one['reason']}")
+        else:
+            chance = one["probabilities"][one["answer"]]
+            lines.append(f"{one['file']}: {one['answer']} ({100 * chance:.1f} %)")
+    return "\n".join([*lines, DISCLAIMER])
+
+
+def walk(paths: Sequence[Path]) -> list[Path]:
+    """Files as given, and every file below a folder that is not hidden, sorted.
+
+    Raises: DataError where a folder holds no file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        below = [
+            one
+            for one in sorted(path.rglob("*"))
+            if one.is_file() and not any(p.startswith(".") for p in one.relative_to(path).parts)
+        ]
+        if not below:
+            raise DataError(f"There is no file in {path}.")
+        found.extend(below)
+    return found
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text; the first to the left, the rest to the right."""
+    widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (header, *rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,158 @@
+"""Files that are never half there: written aside, flushed to disk, renamed into place."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from covidcore.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that takes ``path``'s place when the block ends, and only then.
+
+    A reader sees the old file or the whole new one; an error or a kill leaves the old one.
+    Raises: DataError where the disk refuses, naming the path.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
+    except OSError as error:
+        raise DataError(f"{path.parent} can not be written to: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        sync_folder(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            Path(aside).unlink()
+        if isinstance(error, OSError):
+            raise DataError(f"{path} could not be written: {error.strerror}.") from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names, so that a rename in it survives a power cut."""
+    with contextlib.suppress(OSError):  # Windows opens no folders, and needs no such flush
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def reserve(file: IO[bytes], folder: Path, size: int) -> None:
+    """Take ``size`` bytes of ``folder``'s disk before a long write of so many begins.
+
+    A full disk is then one clear error at the start. Raises: OSError (``replacing`` words it).
+    """
+    file.flush()
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), file.tell(), size)
+    elif shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace ``path`` by ``data``."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by UTF-8 ``text``."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by indented JSON; NaN and infinities become null."""
+    write_text(path, json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n")
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Replace ``path`` by a parquet file."""
+    with replacing(path) as file:
+        table.to_parquet(file, index=False)
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Replace ``path`` by a CSV file."""
+    write_text(path, table.to_csv(index=False))
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises: DataError where it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is not there.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} can not be read: it is damaged or not JSON.") from error
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a parquet file.
+
+    Raises: DataError where it is missing or damaged.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is not there.") from error
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise DataError(f"{path} can not be read: it is damaged or not parquet.") from error
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy scalars, paths and tuples into what JSON knows; NaN and infinities into None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def canonical_json(value: Any) -> bytes:
+    """One spelling for one value: sorted keys, no spaces. The input of every content hash."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":")).encode()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

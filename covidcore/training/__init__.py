@@ -1,0 +1,1 @@
+"""How a network is trained: the recipe, augmentation, cached activations and the loop."""

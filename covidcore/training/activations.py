@@ -1,0 +1,121 @@
+"""The frozen part of a network, run once an image and kept on disk for every later run.
+
+What is stored depends on the images, the weights, the architecture, where the network is cut,
+the input's size, the number format and the variant (0: the image as it is; 1, 2, ...: varied by
+``augment``), and on nothing else: so runs, folds and sweeps share it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import nn
+
+from covidcore import storage
+from covidcore.data.index import dataset_folder
+from covidcore.model.preprocess import Preprocessing, normalise
+from covidcore.training.augment import augment
+from covidcore.training.loop import seeded
+from covidcore.training.precision import autocast, device
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """The frozen layers, and everything that names what they compute."""
+
+    layers: nn.Sequential
+    arch: str
+    cut: str
+    weights_id: str
+    spec: Preprocessing
+    precision: str
+
+    def key(self, variant: int) -> str:
+        """Names the stored activations of one variant."""
+        parts = {
+            "schema": 1,
+            "arch": self.arch,
+            "cut": self.cut,
+            "weights": self.weights_id,
+            "spec": asdict(self.spec),
+            "precision": self.precision,
+            "variant": variant,
+        }
+        return storage.sha256_bytes(storage.canonical_json(parts))[:16]
+
+
+def activations(
+    frozen: FrozenPart,
+    pixels: "NDArray[np.uint8]",
+    variant: int,
+    fingerprint: str,
+    home: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> "NDArray[np.float16]":
+    """Outputs of the frozen part for every row of ``pixels``: ``(N, F)`` or ``(N, H, W, C)``.
+
+    A read-only map.
+    float16 holds every bf16 activation of these networks exactly. Raises: DataError on a full
+    disk; whatever ``progress`` raises, with nothing left behind.
+    """
+    folder = dataset_folder(home, fingerprint) / "activations"
+    path = folder / f"{frozen.key(variant)}.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not _is_whole(path):
+            _compute(frozen, pixels, variant, path, progress)
+    stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return stored
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file is as long as its header says; a map over less would end the process."""
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            return path.stat().st_size == file.tell() + math.prod(shape) * dtype.itemsize
+    except (OSError, ValueError):
+        return False
+
+
+@torch.inference_mode()
+def _compute(
+    frozen: FrozenPart,
+    pixels: "NDArray[np.uint8]",
+    variant: int,
+    path: Path,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    layers = frozen.layers.to(device()).eval()
+    with storage.replacing(path) as out:
+        for start in range(0, len(pixels), _BATCH):
+            batch = torch.from_numpy(np.array(pixels[start : start + _BATCH])).to(device())
+            if variant:
+                # Seeded by variant and place alone: every run means the same by "variant 2".
+                batch = augment(batch, seeded(variant, start))
+            with autocast(frozen.precision):
+                values = layers(normalise(batch, frozen.spec))
+            values = values.to(torch.float16).cpu()
+            if values.ndim == 4:
+                values = values.permute(0, 2, 3, 1)  # channels last, as the layers like them
+            array = values.contiguous().numpy()
+            if start == 0:
+                shape = (len(pixels), *array.shape[1:])
+                header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(out, header)
+                # Space first: a full disk is one clear error now and not half a file later.
+                storage.reserve(out, path.parent, math.prod(shape) * 2)
+            out.write(array.tobytes())
+            if progress:
+                progress(min(start + _BATCH, len(pixels)), len(pixels))

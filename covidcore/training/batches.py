@@ -1,0 +1,134 @@
+"""Batches for the loop: from pixels where everything is trained, else from cached activations."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from covidcore.model.preprocess import Preprocessing, normalise
+from covidcore.training.augment import augment
+from covidcore.training.loop import seeded
+from covidcore.training.precision import device
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_VALIDATION_BATCH = 64
+
+
+class _Labelled(ABC):
+    """Rows of a dataset that train and that validate, with their classes."""
+
+    def __init__(
+        self,
+        labels: "NDArray[np.int64]",
+        train_rows: "NDArray[np.int64]",
+        val_rows: "NDArray[np.int64]",
+        classes: int,
+    ) -> None:
+        self.classes = classes
+        self.train_size = len(train_rows)
+        self.train_rows, self.val_rows = train_rows, val_rows
+        self.labels = torch.from_numpy(labels.copy()).to(device())
+        counts = np.bincount(labels[train_rows], minlength=classes)
+        self.class_counts = torch.from_numpy(counts).to(device())
+
+    def train_labels(self, rows: torch.Tensor) -> torch.Tensor:
+        """Class numbers of the training images at positions ``rows``."""
+        return self.labels[torch.from_numpy(self.train_rows[rows.numpy()]).to(device())]
+
+    def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Inputs and labels of the validation images."""
+        for start in range(0, len(self.val_rows), _VALIDATION_BATCH):
+            rows = self.val_rows[start : start + _VALIDATION_BATCH]
+            yield self.plain(rows), self.labels[torch.from_numpy(rows).to(device())]
+
+    @abstractmethod
+    def plain(self, rows: "NDArray[np.int64]") -> torch.Tensor:
+        """Inputs of dataset rows, not varied."""
+
+
+class PixelBatches(_Labelled):
+    """Normalised images, varied anew each time; for ``trainable="all"``."""
+
+    def __init__(
+        self,
+        pixels: "NDArray[np.uint8]",
+        spec: Preprocessing,
+        varied: bool,
+        sizes: "tuple[int, ...]",
+        **rows: "NDArray[np.int64] | int",
+    ) -> None:
+        super().__init__(**rows)  # type: ignore[arg-type]
+        self.pixels, self.spec, self.varied, self.sizes = pixels, spec, varied, sizes
+
+    def train(self, rows: torch.Tensor, epoch: int, generator: torch.Generator) -> torch.Tensor:
+        """Images ``(n, 3, size, size)`` for this epoch's size."""
+        squares = self._squares(self.train_rows[rows.numpy()])
+        if self.varied:
+            squares = augment(squares, generator)
+        size = self.sizes[epoch - 1]
+        if size != squares.shape[-1]:
+            squares = functional.interpolate(
+                squares[:, None].float(), size=(size, size), mode="bilinear", antialias=True
+            )[:, 0]
+        return normalise(squares, self.spec)
+
+    def plain(self, rows: "NDArray[np.int64]") -> torch.Tensor:
+        """Images at full size."""
+        return normalise(self._squares(rows), self.spec)
+
+    def _squares(self, rows: "NDArray[np.int64]") -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self.pixels[rows])).to(device())
+
+
+class ActivationBatches(_Labelled):
+    """Cached outputs of the frozen part; each training image in a variant drawn each epoch."""
+
+    def __init__(
+        self,
+        variants: "list[NDArray[np.float16]]",
+        seed: int,
+        **rows: "NDArray[np.int64] | int",
+    ) -> None:
+        super().__init__(**rows)  # type: ignore[arg-type]
+        self.variants, self.seed = variants, seed
+
+    def train(self, rows: torch.Tensor, epoch: int, generator: torch.Generator) -> torch.Tensor:
+        """Activations ``(n, ...)``, over the epochs every variant of an image about as often."""
+        count = len(self.variants)
+        # A random first variant an image, then one further each epoch: no variant is met twice
+        # before all were met once.
+        first = torch.randint(count, (self.train_size,), generator=seeded(self.seed, 0))
+        chosen = (first[rows] + epoch) % count
+        places = self.train_rows[rows.numpy()]
+        picked = [
+            self.variants[variant][place]
+            for variant, place in zip(chosen.tolist(), places.tolist(), strict=True)
+        ]
+        return _as_input(np.stack(picked))
+
+    def plain(self, rows: "NDArray[np.int64]") -> torch.Tensor:
+        """Activations of the images as they are (variant 0)."""
+        return _as_input(self.variants[0][rows])
+
+
+def _as_input(array: "NDArray[np.float16]") -> torch.Tensor:
+    values = torch.from_numpy(np.asarray(array)).to(device()).float()
+    return values.permute(0, 3, 1, 2) if values.ndim == 4 else values  # stored channels-last
+
+
+def image_sizes(image_size: int, epochs: int, progressive: bool) -> tuple[int, ...]:
+    """Pixels a side in each epoch: progressive training begins at 4/7 and ends at full size.
+
+    A third of the epochs each at 4/7, 5/7 and 7/7, in multiples of 32 pixels (the stride of the
+    networks); the last third, and so the last epoch, at full size.
+    """
+    if not progressive:
+        return (image_size,) * epochs
+    steps = [max(32, round(image_size * share / 32) * 32) for share in (4 / 7, 5 / 7)]
+    sizes = [*steps, image_size]
+    return tuple(sizes[epoch * 3 // epochs] for epoch in range(epochs))

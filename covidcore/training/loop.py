@@ -1,0 +1,189 @@
+"""The training loop: a generator of steps and epochs. Knows no files, no dataset and no job.
+
+Everything random in a step is drawn from a seed made of (recipe seed, epoch, step). So nothing
+but weights, optimiser state and the position has to be kept for a run to go on where it stopped,
+and the result is the same, bit for bit, as if it had not.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from covidcore.training.precision import autocast
+from covidcore.training.recipe import Recipe
+
+
+class Batches(Protocol):
+    """Where batches come from: pixels, or cached activations."""
+
+    classes: int
+    train_size: int
+    class_counts: torch.Tensor
+    """Training images a class, ``(C,)``."""
+
+    def train(self, rows: torch.Tensor, epoch: int, generator: torch.Generator) -> torch.Tensor:
+        """Inputs of the training images at positions ``rows``, varied for this epoch."""
+        ...
+
+    def train_labels(self, rows: torch.Tensor) -> torch.Tensor:
+        """Class numbers of the same, int64."""
+        ...
+
+    def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Inputs and labels of the validation images, as they are."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step is done; ``epoch`` and ``step`` count from 1."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    images: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One pass over the training images and one over the validation images."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+def learning_rate_factor(schedule: str, progress: float) -> float:
+    """Share of the highest rate at ``progress`` (0 to 1) of training.
+
+    one_cycle: cosine up from 1/25 during the first quarter, cosine down to zero after it
+    (Smith & Topin 2018, with cosine arcs).
+    """
+    if schedule == "constant":
+        return 1.0
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    if progress < 0.25:
+        return 1 / 25 + (1 - 1 / 25) * 0.5 * (1 - math.cos(math.pi * progress / 0.25))
+    return 0.5 * (1 + math.cos(math.pi * (progress - 0.25) / 0.75))
+
+
+def make_optimiser(tail: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW; the head at the full rate, the rest at ``backbone_rate`` of it.
+
+    Weight decay is left off biases and normalisation (anything with one dimension).
+    """
+    head = list(tail.children())[-1]
+    in_head = {id(parameter) for parameter in head.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in tail.parameters():
+        kind = (id(parameter) in in_head, parameter.ndim > 1)
+        groups.setdefault(kind, []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": recipe.weight_decay if decays else 0.0,
+                "scale": 1.0 if is_head else recipe.backbone_rate,
+            }
+            for (is_head, decays), parameters in sorted(groups.items())
+        ],
+        lr=recipe.learning_rate,
+    )
+
+
+def fit(
+    tail: nn.Module,
+    batches: Batches,
+    recipe: Recipe,
+    optimiser: torch.optim.Optimizer,
+    precision: str,
+    first_epoch: int = 1,
+) -> Iterator[Step | EpochResult]:
+    """Train ``tail`` in place; yields after every step and at the end of every epoch.
+
+    The caller may stop at any yield; weights and optimiser are then whole. Patience, checkpoints
+    and the choice of the best epoch are the caller's.
+    """
+    steps = math.ceil(batches.train_size / recipe.batch_size)
+    weights = _class_weights(batches, recipe)
+    for epoch in range(first_epoch, recipe.epochs + 1):
+        started = time.monotonic()
+        generator = seeded(recipe.seed, epoch)
+        order = torch.randperm(batches.train_size, generator=generator)
+        total_loss, right = 0.0, 0
+        tail.train()
+        for step, rows in enumerate(order.tensor_split(steps), start=1):
+            progress = ((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)
+            rate = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["scale"]
+            torch.manual_seed(_mix(recipe.seed, epoch, step))  # dropout
+            images = batches.train(rows, epoch, seeded(recipe.seed, epoch, step))
+            labels = batches.train_labels(rows)
+            with autocast(precision):
+                logits = tail(images).float()
+            loss = functional.cross_entropy(
+                logits, labels, weight=weights, label_smoothing=recipe.label_smoothing
+            )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            total_loss += loss.item() * len(rows)
+            right += int((logits.argmax(1) == labels).sum())
+            yield Step(epoch, step, steps, loss.item(), len(rows))
+        val_loss, val_accuracy = validate(tail, batches, precision)
+        yield EpochResult(
+            epoch=epoch,
+            train_loss=total_loss / batches.train_size,
+            train_accuracy=right / batches.train_size,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            learning_rate=rate,
+            seconds=time.monotonic() - started,
+        )
+
+
+@torch.inference_mode()
+def validate(tail: nn.Module, batches: Batches, precision: str) -> tuple[float, float]:
+    """Mean cross-entropy (no weights, no smoothing) and accuracy on the validation images."""
+    tail.eval()
+    loss, right, seen = 0.0, 0, 0
+    for images, labels in batches.validation():
+        with autocast(precision):
+            logits = tail(images).float()
+        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+        right += int((logits.argmax(1) == labels).sum())
+        seen += len(labels)
+    return loss / seen, right / seen
+
+
+def seeded(*parts: int) -> torch.Generator:
+    """A CPU generator whose stream depends on all of ``parts``."""
+    return torch.Generator().manual_seed(_mix(*parts))
+
+
+def _mix(*parts: int) -> int:
+    """Fold whole numbers into one 63-bit seed (FNV-1a over their digits)."""
+    value = 0xCBF29CE484222325
+    for byte in ",".join(map(str, parts)).encode():
+        value = ((value ^ byte) * 0x100000001B3) & (2**64 - 1)
+    return value >> 1
+
+
+def _class_weights(batches: Batches, recipe: Recipe) -> torch.Tensor | None:
+    if recipe.class_weights == "none":
+        return None
+    counts = batches.class_counts.to(torch.float32)
+    return counts.sum() / (len(counts) * counts)

@@ -1,0 +1,65 @@
+"""Which number format is fastest here: measured in a second, not guessed from the model name."""
+
+import contextlib
+import platform
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from covidcore import storage
+from covidcore.errors import DataError
+
+_GAIN = 1.15  # bf16 has to be this much faster to be taken
+
+
+def device() -> torch.device:
+    """The first GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose(asked: str, home: Path) -> str:
+    """``fp32`` or ``bf16``: as asked, or for ``auto`` what a short trial on this machine prefers.
+
+    The trial's answer is kept in ``home`` for this processor, torch and number of threads.
+    """
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    cpu = torch.backends.cpu.get_cpu_capability()
+    key = f"{platform.machine()} {cpu} torch {torch.__version__} x{torch.get_num_threads()}"
+    path = home / "probes.json"
+    try:
+        known = storage.read_json(path)
+    except DataError:
+        known = {}
+    if known.get(key) not in ("fp32", "bf16"):
+        known[key] = _faster()
+        storage.write_json(path, known)
+    return str(known[key])
+
+
+def _faster() -> str:
+    """Time a training step of a small convolution in both formats; the best of three each."""
+    layer = nn.Conv2d(128, 128, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.zeros(16, 128, 28, 28).to(memory_format=torch.channels_last)
+    seconds = {}
+    for name in ("fp32", "bf16"):
+        trials = []
+        for _ in range(4):
+            start = time.perf_counter()
+            with autocast(name):
+                layer(images).float().sum().backward()
+            trials.append(time.perf_counter() - start)
+        seconds[name] = min(trials[1:])
+    return "bf16" if seconds["fp32"] > _GAIN * seconds["bf16"] else "fp32"
+
+
+def autocast(precision: str) -> AbstractContextManager[object]:
+    """Run a forward pass in ``precision`` on the device in use."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device().type, dtype=torch.bfloat16)

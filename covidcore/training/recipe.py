@@ -1,0 +1,245 @@
+"""What is trained and how: one frozen value that says everything a result depends on.
+
+Knows no data and no torch, so that pages and the job store can use it at no cost.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from covidcore import storage
+from covidcore.data.split import GROUPINGS, parse_fractions
+from covidcore.errors import RecipeError
+from covidcore.model.weights import ARCHITECTURES
+
+TRAINING_VERSION = 1
+"""Raised by hand when the same recipe would give another result than before."""
+
+_CHOICES = {
+    "arch": ARCHITECTURES,
+    "trainable": ("head", "last_stage", "all"),
+    "schedule": ("constant", "cosine", "one_cycle"),
+    "augment": ("none", "standard"),
+    "class_weights": ("none", "balanced"),
+    "group_by": GROUPINGS,
+    "precision": ("auto", "fp32", "bf16"),
+}
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "image_size": (32, 512),
+    "epochs": (1, 1000),
+    "batch_size": (2, 1024),
+    "learning_rate": (1e-7, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "label_smoothing": (0.0, 0.5),
+    "seed": (0, 2**31 - 1),
+    "patience": (0, 1000),
+    "threads": (0, 256),
+}
+_NOT_IN_KEY = ("threads",)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training recipe. Fields are checked when one is made; see ``docs/recipes.md``."""
+
+    preset: str = "standard"
+    """The preset it was made from; a label."""
+    arch: str = "resnet18"
+    """A torchvision architecture."""
+    weights: str = "auto"
+    """Where training starts: auto, imagenet, radiographs, none, or a file."""
+    trainable: str = "last_stage"
+    """What is trained: head, last_stage (of convolutions, and the head), or all."""
+    image_size: int = 224
+    """Pixels a side of what the network sees."""
+    epochs: int = 8
+    batch_size: int = 32
+    """Images a step."""
+    learning_rate: float = 1e-3
+    """The highest rate of the schedule; the backbone takes ``backbone_rate`` times it."""
+    backbone_rate: float = 1.0
+    """Rate of everything but the head, as a share of ``learning_rate``."""
+    weight_decay: float = 0.01
+    """AdamW's; not applied to biases and normalisation."""
+    schedule: str = "cosine"
+    """constant, cosine (to zero), or one_cycle (up for a quarter, then cosine to zero)."""
+    augment: str = "standard"
+    """none, or standard: rotation, scale, shift, brightness, contrast; never a flip."""
+    progressive: bool = False
+    """Train the first epochs on smaller images (all trainable only)."""
+    class_weights: str = "none"
+    """none, or balanced: weight each class by the inverse of its share."""
+    label_smoothing: float = 0.0
+    seed: int = 0
+    """Of the split, the head's first weights, the order of images and the augmentation."""
+    split: str = "70/10/20"
+    """Per cent of images for training, validation and test."""
+    group_by: str = "patient"
+    """What is never divided between sets: none, patient or near_duplicates."""
+    exclude_sources: tuple[str, ...] = ()
+    """Sources whose images are left out altogether."""
+    patience: int = 0
+    """Stop after so many epochs without a better validation loss; 0: never."""
+    precision: str = "auto"
+    """fp32, bf16, or auto: bf16 where a short trial shows that it is faster."""
+    threads: int = 0
+    """CPU threads; 0: all. Not part of a run's identity."""
+
+    def __post_init__(self) -> None:
+        """Check every field, and the combinations that can not be trained."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise RecipeError(
+                    f"{name} can not be “{getattr(self, name)}”: use {', '.join(choices)}."
+                )
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise RecipeError(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
+        if not 0 <= self.backbone_rate <= 1:
+            raise RecipeError(
+                f"backbone_rate is {self.backbone_rate}; it must lie between 0 and 1."
+            )
+        if not self.weights.strip():
+            raise RecipeError("weights is empty: use auto, imagenet, radiographs, none or a file.")
+        if self.progressive and self.trainable != "all":
+            raise RecipeError("progressive image sizes need trainable=all.")
+        parse_fractions(self.split)
+
+    def with_overrides(self, values: dict[str, str]) -> "Recipe":
+        """A recipe with fields replaced by what a user typed, such as ``{"epochs": "3"}``.
+
+        Raises: RecipeError for an unknown field or a value of the wrong kind.
+        """
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        changes = {}
+        for name, text in values.items():
+            if name not in fields or name == "preset":
+                known = ", ".join(sorted(set(fields) - {"preset"}))
+                raise RecipeError(f"A recipe has no field “{name}”; it has {known}.")
+            changes[name] = _parse(name, fields[name].type, text)
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field by name, for storage."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Recipe":
+        """The inverse of ``to_json``.
+
+        Raises: RecipeError where it is no recipe.
+        """
+        try:
+            return cls(**{**values, "exclude_sources": tuple(values["exclude_sources"])})
+        except (TypeError, KeyError) as error:
+            raise RecipeError("This is not a recipe of this version of covidcore.") from error
+
+
+def _parse(name: str, kind: Any, text: str) -> Any:
+    text = text.strip()
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                text.lower()
+            ]
+        if get_origin(kind) is tuple and get_args(kind)[0] is str:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return kind(text)
+    except (ValueError, KeyError) as error:
+        noun = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+        raise RecipeError(f"{name} must be {noun}, not “{text}”.") from error
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named recipe with what it does, in words for a person who has to choose."""
+
+    name: str
+    title: str
+    text: str
+    recipe: Recipe
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "quick",
+            "Quick",
+            "Trains only the last layer, on features computed once. About a minute on a laptop.",
+            Recipe(
+                preset="quick",
+                trainable="head",
+                epochs=30,
+                learning_rate=3e-3,
+                augment="none",
+                schedule="cosine",
+            ),
+        ),
+        Preset(
+            "standard",
+            "Standard",
+            "Trains the last stage of the network and the last layer, on cached activations of "
+            "slightly varied images. Some minutes on a laptop.",
+            Recipe(preset="standard"),
+        ),
+        Preset(
+            "full",
+            "Full",
+            "Trains everything, from small images to full size. The best figures; the longest.",
+            Recipe(
+                preset="full",
+                trainable="all",
+                epochs=10,
+                learning_rate=1e-3,
+                backbone_rate=0.3,
+                schedule="one_cycle",
+                progressive=True,
+                label_smoothing=0.05,
+            ),
+        ),
+        Preset(
+            "writeup",
+            "As in the write-up",
+            "The original notebook: last layer on a frozen network, images split at random. "
+            "For comparison; patients may be in two sets at once.",
+            Recipe(
+                preset="writeup",
+                weights="imagenet",
+                trainable="head",
+                epochs=20,
+                learning_rate=3e-5,
+                weight_decay=0.0,
+                schedule="constant",
+                augment="none",
+                group_by="none",
+            ),
+        ),
+    )
+}
+
+
+def preset(name: str) -> Recipe:
+    """The recipe of a preset.
+
+    Raises: RecipeError where there is none of that name.
+    """
+    if name not in PRESETS:
+        raise RecipeError(f"There is no preset “{name}”: use {', '.join(PRESETS)}.")
+    return PRESETS[name].recipe
+
+
+def run_key(recipe: Recipe, fingerprint: str, split_digest: str, weights_id: str) -> str:
+    """What identifies a result: 64 hex digits over everything that it depends on."""
+    fields = {k: v for k, v in recipe.to_json().items() if k not in (*_NOT_IN_KEY, "weights")}
+    key = {
+        "schema": 1,
+        "training": TRAINING_VERSION,
+        "recipe": fields,
+        "dataset": fingerprint,
+        "split": split_digest,
+        "weights": weights_id,
+    }
+    return storage.sha256_bytes(storage.canonical_json(key))

@@ -1,0 +1,57 @@
+"""Text for people: names made harmless, lengths of time and shares in words.
+
+Names of files and classes come from strangers, and Streamlit renders captions and labels as
+Markdown: what a name holds must be seen, not rendered.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=])")
+# Streamlit's Markdown still finds these after the escapes are taken off: links in bare text,
+# :shortcodes: and arrows. An invisible word joiner inside parts them.
+_FOUND_ANYWAY = re.compile(
+    r"(:)(?=\S)|(@)(?=\S)|(www)(?=\.)|([-<=>])(?=[-<=>])", flags=re.IGNORECASE
+)
+_JOINER = "\N{WORD JOINER}"
+_DASH = "\N{EN DASH}"  # stands for a figure that does not exist
+
+
+def visible(text: object) -> str:
+    """One line without control, bidirectional and zero-width characters, else as it is."""
+    kept = "".join(c for c in str(text) if not unicodedata.category(c).startswith("C"))
+    return " ".join(kept.split())
+
+
+def markdown(text: object) -> str:
+    """Text that Markdown shows letter by letter: no link, image, icon, formula or emphasis."""
+    parted = _FOUND_ANYWAY.sub(lambda match: match[0] + _JOINER, visible(text))
+    return _MARKDOWN.sub(r"\\\1", parted)
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in the two units that matter: ``41 s``, ``2 min 5 s``, ``1 h 12 min``."""
+    if seconds is None or not math.isfinite(seconds):
+        return _DASH
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{rest} s"
+
+
+def percent(value: float | None) -> str:
+    """A share with one decimal, ``94.7 %``; a dash where it could not be computed."""
+    return _DASH if value is None or not math.isfinite(value) else f"{value:.1%}".replace("%", " %")
+
+
+def interval(bounds: Sequence[float | None] | None) -> str:
+    """Both ends of an interval of shares: ``92.5 to 96.2 %``; a dash where there is none."""
+    if not bounds or any(end is None or not math.isfinite(end) for end in bounds):
+        return _DASH
+    low, high = (f"{100 * float(end or 0):.1f}" for end in bounds)
+    return f"{low} to {high} %"

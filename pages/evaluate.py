@@ -1,0 +1,129 @@
+"""How often a run is right, where it errs, and which images are behind each number."""
+
+import pandas as pd
+import streamlit as st
+
+from covidcore import charts
+from covidcore.evaluation.predictions import cell
+from covidcore.inference.table import as_csv
+from covidcore.jobs.folder import State
+from covidcore.wording import interval, markdown, percent, visible
+from pages import shared
+
+PER_PAGE = 12
+SHOWS = {"counts": "Images", "rows": "Share of the truth", "columns": "Share of the answer"}
+
+
+def figure(title: str, value: str, below: str = "", about: str | None = None) -> None:
+    """One number with its interval below it."""
+    st.metric(title, value, below or None, delta_color="off", delta_arrow="off", help=about)
+
+
+def cell_clicked() -> None:
+    """Put the clicked cell of the matrix into the select boxes."""
+    points = st.session_state["matrix"].selection.points
+    if points:
+        st.session_state["truth"], st.session_state["predicted"] = points[0]["customdata"]
+
+
+shared.ensure_router()
+with shared.frame("Evaluate", "How often a run is right on test images that it never saw."):
+    home = shared.settings().home
+    run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
+    if run is None:
+        st.info("There is no finished run yet: train one first.")
+        st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
+        st.stop()
+    report, table = shared.evaluation(run.run, home), shared.predictions(run.run, home)
+    classes = report["classes"]
+
+    st.header(markdown(run.name), anchor=False)
+    with st.grid(6, min_column_width=150):
+        figure("Accuracy", percent(report["accuracy"]), interval(report["accuracy_ci"]))
+        figure(
+            "Source alone",
+            percent(report["source_only_accuracy"]),
+            about="What a rule would score that sees no image and only knows where it comes from.",
+        )
+        figure(
+            "Balanced accuracy",
+            percent(report["balanced_accuracy"]),
+            interval(report["balanced_accuracy_ci"]),
+        )
+        figure("Macro F1", percent(report["macro_f1"]), interval(report["macro_f1_ci"]))
+        figure("Loss", f"{report['loss']:.3f}", about="Cross-entropy in nats; 0 is perfect.")
+        figure(
+            "Calibration error",
+            percent(report["ece"]),
+            f"{percent(report['ece_uncalibrated'])} uncorrected",
+            "How far the stated probabilities are from how often they are right.",
+        )
+    right = sum(report["confusion"][at][at] for at in range(len(classes)))
+    st.markdown(
+        f"**{right:,} of {report['n']:,}** test images are answered right; intervals are of 95 %. "
+        "These figures hold for images like those of this dataset. They can not tell whether the "
+        "model looks at the lungs or at signs of where an image was made: the nearer accuracy is "
+        "to “source alone”, the less it shows."
+    )
+
+    matrix, detail = st.columns(2, gap="large")
+    with matrix:
+        st.subheader("Confusion matrix", anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            shows = st.segmented_control(
+                "Show", list(SHOWS), format_func=SHOWS.get, default="counts", required=True,
+                label_visibility="collapsed",
+            )  # fmt: skip
+            errors = st.toggle("Errors only")
+        st.plotly_chart(
+            charts.matrix(report["confusion"], classes, shows, errors),
+            key="matrix",
+            on_select=cell_clicked,
+            selection_mode="points",
+            config={"displayModeBar": False},
+            alt="Confusion matrix, rows the truth; the select boxes below choose a cell as well",
+        )
+        st.caption("Click a cell to see its images.")
+    with detail:
+        st.subheader("Each class", anchor=False)
+        of_class = pd.DataFrame(report["per_class"]).T.rename_axis("class")
+        for name in ("recall", "precision"):
+            of_class[f"{name}, 95 %"] = of_class.pop(f"{name}_ci").map(interval)
+        columns = ["n", "recall", "recall, 95 %", "precision", "precision, 95 %"]
+        st.dataframe(
+            of_class[[*columns, "specificity", "f1", "auc"]],
+            alt="Figures of each class",
+            column_config={
+                name: st.column_config.NumberColumn(format="%.3f")
+                for name in ("recall", "precision", "specificity", "f1", "auc")
+            },
+        )
+
+    st.subheader("Images behind a cell", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        truth = st.selectbox("Truth", classes, key="truth", bind="query-params", width=260)
+        predicted = st.selectbox("Answer", classes, key="predicted", bind="query-params", width=260)
+        images = cell(table, truth, predicted)
+        st.download_button(
+            "Download as CSV", as_csv(images), "cell.csv", "text/csv", disabled=images.empty,
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+    st.markdown(
+        f"**{len(images):,}** images of {markdown(truth)} are answered {markdown(predicted)}, "
+        "the most surprising first."
+    )
+    if not images.empty:
+        dataset = shared.open_dataset(run.dataset, home)
+        position = dict(zip(dataset.index["file"], dataset.index.index, strict=True))
+        pixels = shared.pixels(dataset)
+        gallery = st.container()
+        page = st.pagination(-(-len(images) // PER_PAGE), key=f"cell-{truth}-{predicted}")
+        with gallery.grid("auto", min_column_width=150):
+            for row in images.iloc[(page - 1) * PER_PAGE : page * PER_PAGE].itertuples():
+                shared.thumbnail(
+                    pixels[position[row.file]],
+                    row.file,
+                    f"P(truth) {percent(row.p_true)}, P(answer) {percent(row.p_predicted)}, "
+                    f"loss {row.loss:.2f}",
+                    visible(row.source),
+                )

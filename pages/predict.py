@@ -1,0 +1,91 @@
+"""Upload images, get answers, or refusals with a reason."""
+
+from typing import Any
+
+import streamlit as st
+
+from covidcore import charts
+from covidcore.data.decode import decode
+from covidcore.data.pixels import resize
+from covidcore.inference.table import as_csv, as_table
+from covidcore.jobs.folder import State
+from covidcore.wording import markdown, percent, visible
+from pages import shared
+
+MOST_FILES = 50
+
+
+def answers(run: str, uploads: list[Any]) -> list[dict[str, Any]]:
+    """What the run says to each upload, asked once a file and kept while the file is there."""
+    known = st.session_state.get("answers", {})
+    new = [file for file in uploads if (run, file.file_id) not in known]
+    if new:
+        model = shared.predictor(run, shared.settings().home)
+        with st.spinner("Looking at the images"):
+            said = model.predict([(file.name, file.getvalue()) for file in new])
+        known = known | {(run, file.file_id): one for file, one in zip(new, said, strict=True)}
+    kept = {(run, file.file_id): known[run, file.file_id] for file in uploads}
+    st.session_state["answers"] = kept
+    return list(kept.values())
+
+
+def card(data: bytes, said: dict[str, Any]) -> None:
+    """One file: how it looks, and the answer or the reason why there is none."""
+    with st.container(border=True):
+        picture, words = st.columns([1, 3])
+        with words:
+            st.text(visible(said["file"]))
+            if said["refused"]:
+                st.warning(f"No answer. {markdown(said['reason'])}", icon=":material/block:")
+            else:
+                top = said["probabilities"][said["answer"]]
+                st.markdown(f"#### {markdown(said['answer'])}, {percent(top)}")
+                st.plotly_chart(
+                    charts.probability_bars(said["probabilities"]),
+                    key=f"bars-{said['file']}-{id(said)}",
+                    config={"displayModeBar": False},
+                    alt="Probability of each class",
+                )
+            for warning in said["warnings"]:
+                st.caption(f":material/warning: {markdown(warning)}")
+            if said["near_training_image"]:
+                st.caption(
+                    ":material/content_copy: The training data holds this image or one very like "
+                    f"it: {markdown(said['near_training_image'])}. The answer proves nothing."
+                )
+        if said["refused"] not in ("unreadable", "unsupported_format", "too_large", "too_small",
+                                   "too_many_pixels"):  # fmt: skip
+            name = visible(said["file"])
+            picture.image(resize(decode(data).pixels, shared.THUMBNAIL), width="stretch", alt=name)
+
+
+shared.ensure_router()
+with shared.frame("Predict", "Let a run answer about images of your own. They are not stored."):
+    run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
+    if run is None:
+        st.info("There is no finished run yet: train one first.")
+        st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
+        st.stop()
+    uploads = st.file_uploader(
+        f"Radiographs: PNG or JPEG, 32 to 12,000 pixels a side, 25 MB each, {MOST_FILES} at once",
+        accept_multiple_files=True,
+        key="uploads",
+    )
+    if len(uploads) > MOST_FILES:
+        st.error(f"These are {len(uploads)} files; only the first {MOST_FILES} are answered.")
+        uploads = uploads[:MOST_FILES]
+    said = answers(run.run, uploads)
+    if len(said) > 1:
+        table = as_table(said, shared.store().job(run.run)["classes"])
+        st.dataframe(table, hide_index=True, alt="Answers")
+        st.download_button(
+            "Download as CSV", as_csv(table), "answers.csv", "text/csv", on_click="ignore",
+            icon=":material/download:",
+        )  # fmt: skip
+    for file, one in zip(uploads, said, strict=True):
+        card(file.getvalue(), one)
+    if said:
+        st.caption(
+            f"The run {markdown(run.name)} chooses among its classes only; it has no answer for "
+            "anything else, and a probability is not how sure a physician would be."
+        )

@@ -1,0 +1,268 @@
+"""What several pages share: the router, a page's frame, cached reads, pickers, ways to get data.
+
+Nothing here runs at import, and no function imports torch but ``predictor``.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from covidcore.config import DISCLAIMER, Settings
+from covidcore.errors import CovidcoreError, DataError
+from covidcore.wording import markdown, percent, visible
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from covidcore.data.index import Dataset
+    from covidcore.inference.predictor import Predictor
+    from covidcore.jobs.store import RunInfo, RunStore
+
+ROUTED = "_routed"
+ICON = Path(__file__).with_name("icon.svg")  # a Material icon would be fetched from the network
+HOME, EXPLORE, TRAIN, EVALUATE, PREDICT = (
+    f"pages/{name}.py" for name in ("home", "explore", "train", "evaluate", "predict")
+)
+THUMBNAIL = 224
+"""Pixels a side of the cached images that pages show; the size most recipes train on."""
+
+_PAGES = (
+    (HOME, "Home", ":material/home:", "What this is, what is here, and what to do next."),
+    (EXPLORE, "Explore", ":material/photo_library:", "What a dataset holds, and what is wrong."),
+    (TRAIN, "Train", ":material/model_training:", "Choose a recipe, follow it, stop it."),
+    (EVALUATE, "Evaluate", ":material/grid_on:", "How often a run is right, and on which images."),
+    (PREDICT, "Predict", ":material/upload_file:", "Let a run answer about images of your own."),
+)
+
+
+def router() -> Any:
+    """Declare every page; returns the one asked for."""
+    root = Path(__file__).parent.parent
+    return st.navigation(
+        [
+            st.Page(root / path, title=title, icon=icon, help=about, default=path == HOME)
+            for path, title, icon, about in _PAGES
+        ]
+    )
+
+
+def ensure_router() -> None:
+    """Go through the entry script: a cold server runs a deep link's page without it."""
+    if not st.session_state.pop(ROUTED, False):
+        router()
+        st.rerun()
+
+
+@contextmanager
+def frame(title: str, about: str) -> Iterator[None]:
+    """A page's heading and disclaimer; errors of the library below it are told in a sentence."""
+    st.title(title, anchor=False)
+    st.markdown(about)
+    st.caption(f":material/info: {DISCLAIMER}")
+    for text in st.session_state.pop("_notes", []):
+        st.info(markdown(text), icon=":material/info:")
+    with told():
+        yield
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show an error that the library raised on purpose as its sentence, without a traceback."""
+    try:
+        yield
+    except CovidcoreError as error:
+        st.error(markdown(error), icon=":material/error:")
+
+
+def note(text: str) -> None:
+    """Keep a sentence for the next time a page is drawn."""
+    st.session_state.setdefault("_notes", []).append(text)
+
+
+def settings() -> Settings:
+    """Settings of this process."""
+    return Settings.from_environment()
+
+
+def store() -> "RunStore":
+    """The runs of this home."""
+    from covidcore.jobs.store import RunStore
+
+    return RunStore(settings())
+
+
+def link(key: str) -> str:
+    """The part of a fingerprint or run id that stands in a link."""
+    return key[:12]
+
+
+def choose(name: str, key: str) -> None:
+    """Select a dataset or run as a link would, and draw the page again."""
+    st.query_params[name] = link(key)
+    st.rerun()
+
+
+def pick(name: str, title: str, options: dict[str, str]) -> str | None:
+    """A select box in the sidebar, in step with ``?name=``; ``options``: key -> label.
+
+    A link just followed wins over what was selected before. None where there is no option.
+    """
+    state, shown = st.session_state, f"_{name}_in_link"
+    asked = st.query_params.get(name, "")
+    if asked and asked != state.get(shown):
+        found = [key for key in options if key.startswith(asked)]
+        if found:
+            state[name] = found[0]
+        else:
+            st.warning(f"There is no {title.lower()} “{markdown(asked)}” here.")
+    if not options:
+        return None
+    if state.get(name) not in options:
+        state[name] = next(iter(options))
+    chosen: str = st.sidebar.selectbox(
+        title,
+        list(options),
+        format_func=lambda key: options.get(key, key),
+        key=name,
+        persist_state="session",
+    )
+    state[shown] = link(chosen)
+    if asked != link(chosen):
+        st.query_params[name] = link(chosen)
+    return chosen
+
+
+def pick_dataset() -> "Dataset | None":
+    """The dataset chosen in the sidebar: at first ``COVIDCORE_DATA``'s, else the newest known."""
+    from covidcore.data.index import known
+
+    infos = sorted(known(settings().home), key=lambda info: info.root != settings().data)
+    options = {
+        info.fingerprint: f"{visible(info.name)} · {info.images:,} images · {info.fingerprint[:6]}"
+        for info in infos
+    }
+    fingerprint = pick("dataset", "Dataset", options)
+    return open_dataset(fingerprint, settings().home) if fingerprint else None
+
+
+def pick_run(runs: "list[RunInfo]") -> "RunInfo | None":
+    """The run chosen in the sidebar, the newest at first."""
+    options = {run.run: run_label(run) for run in runs}
+    chosen = pick("run", "Run", options)
+    return next((run for run in runs if run.run == chosen), None)
+
+
+def run_label(run: "RunInfo") -> str:
+    """A run in one line: its name, how it stands, its id."""
+    stand = percent(run.accuracy) if run.accuracy is not None else run.state
+    return f"{visible(run.name)} · {stand} · {run.run[:6]}"
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the dataset")
+def open_dataset(fingerprint: str, home: Path) -> "Dataset":
+    """A known dataset; shared by all sessions, so never change it."""
+    from covidcore.data.index import load
+
+    return load(fingerprint, home)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def evaluation(run: str, home: Path) -> dict[str, Any]:
+    """The stored figures of a finished run."""
+    return store().evaluation(run)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def predictions(run: str, home: Path) -> "pd.DataFrame":
+    """The stored predictions of a finished run, one row an image."""
+    return store().predictions(run)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model")
+def predictor(run: str, home: Path) -> "Predictor":
+    """A run's model, ready to answer."""
+    import gc
+
+    import torch
+
+    from covidcore.inference.predictor import Predictor
+
+    torch.set_num_threads(1)  # two threads on a busy machine are ten times slower than one
+    model = Predictor.open(store().path(run))
+    gc.collect()
+    gc.freeze()  # Streamlit collects after every run; torch's objects would dominate that
+    return model
+
+
+def pixels(dataset: "Dataset") -> "NDArray[np.uint8]":
+    """The dataset's images ``(N, 224, 224)``; read once, with a progress bar, then kept on disk."""
+    from covidcore.data.pixels import pixel_array
+
+    with progress_bar("Reading every image once") as progress:
+        return pixel_array(dataset, THUMBNAIL, settings().home, progress)
+
+
+def thumbnail(image: "NDArray[np.uint8]", file: str, *lines: str) -> None:
+    """A cached image over its file name and a few plain words."""
+    caption = "  \n".join(markdown(line) for line in (file.rpartition("/")[2], *lines) if line)
+    st.image(image, caption=caption, width="stretch", alt=visible(file))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def brightness(fingerprint: str, home: Path) -> dict[str, list[float]]:
+    """Mean grey value of each image, by class."""
+    dataset = open_dataset(fingerprint, home)
+    means = pixels(dataset).mean(axis=(1, 2))
+    labels = dataset.index["label"]
+    return {name: means[(labels == name).to_numpy()].tolist() for name in dataset.classes}
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that appears with the first report and is gone when the work is done."""
+    place = st.empty()
+
+    def report(done: int, total: int) -> None:
+        if done % 20 == 0 or done == total:
+            place.progress(done / max(total, 1), f"{text}: {done:,} of {total:,}")
+
+    try:
+        yield report
+    finally:
+        place.empty()
+
+
+def offer_data() -> None:
+    """The two ways to a dataset: a folder on this machine, or synthetic phantoms."""
+    folder, phantoms = st.columns(2, border=True)
+    with folder.form("folder", border=False):
+        st.subheader("A folder on this machine", anchor=False)
+        st.markdown("It holds one folder of PNG or JPEG radiographs for each class.")
+        path = st.text_input(
+            "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"
+        )
+        if st.form_submit_button("Read the folder", type="primary"):
+            _bring_in(path.strip())
+    with phantoms.form("phantoms", border=False):
+        st.subheader("Synthetic phantoms", anchor=False)
+        st.markdown("Drawn by this program, no patient behind them: to try every page at once.")
+        count = st.number_input("How many", 30, 3000, 240, step=30)
+        if st.form_submit_button("Make synthetic phantoms"):
+            _bring_in(f"phantoms:{count}")
+
+
+def _bring_in(spec: str) -> None:
+    """Resolve a dataset as the command line would, and select it."""
+    from covidcore.data.sources import resolve
+
+    with told():
+        if not spec:
+            raise DataError("Type the path of a folder first.")
+        with progress_bar("Reading images") as progress:
+            dataset = resolve(spec, settings(), progress)
+        choose("dataset", dataset.fingerprint)

@@ -1,0 +1,139 @@
+"""Choose a recipe, submit it, follow the run, stop it."""
+
+import pandas as pd
+import streamlit as st
+
+from covidcore import charts
+from covidcore.data.split import GROUPINGS, summary
+from covidcore.jobs.folder import State
+from covidcore.jobs.store import plan_split
+from covidcore.training.recipe import PRESETS, Recipe
+from covidcore.wording import duration, markdown, percent, visible
+from pages import shared
+
+COLOURS = {State.DONE: "green", State.RUNNING: "blue", State.QUEUED: "gray", State.FAILED: "red"}
+
+
+def choose_recipe() -> Recipe:
+    """The preset's recipe with what was changed under Advanced."""
+    name = st.radio(
+        "Preset",
+        list(PRESETS),
+        format_func=lambda key: PRESETS[key].title,
+        captions=[preset.text for preset in PRESETS.values()],
+        key="preset",
+        persist_state="session",
+    )
+    start = PRESETS[name].recipe
+    with st.expander("Advanced", icon=":material/tune:"), st.grid(2, min_column_width=140):
+        typed = {
+            field: st.text_input(title, str(getattr(start, field)), key=f"{name}-{field}")
+            for field, title in (
+                ("epochs", "Epochs"),
+                ("batch_size", "Images a step"),
+                ("learning_rate", "Learning rate"),
+                ("seed", "Seed"),
+                ("split", "Train/validation/test, %"),
+            )
+        }
+        for field, title, choices, about in (
+            ("group_by", "Never divided", GROUPINGS, "Images of one group go to the same set."),
+            ("weights", "Starting weights", ("auto", "imagenet", "radiographs", "none"),
+             "auto: ImageNet's where they can be had, else the radiograph backbone."),
+        ):  # fmt: skip
+            at = choices.index(getattr(start, field))
+            typed[field] = st.selectbox(title, choices, at, key=f"{name}-{field}", help=about)
+    return start.with_overrides(typed)
+
+
+def follow(run_id: str) -> None:
+    """How one run stands, its curves and its log."""
+    run, history = store.info(run_id), store.history(run_id)
+    busy = not run.state.ended
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(markdown(run.name), anchor=False, width="content")
+        st.badge(run.state, color=COLOURS.get(run.state, "orange"))
+    if run.message:
+        st.error(markdown(run.message))
+    if busy:
+        done = (run.epoch - 1 + run.step / max(run.steps, 1)) / run.epochs if run.epoch else 0.0
+        text = f"{run.phase.capitalize() or 'Waiting'}, step {run.step:,} of {run.steps:,}"
+        st.progress(min(max(done, 0.0), 1.0), text)
+    with st.grid(4, min_column_width=110):
+        st.metric("Epoch", f"{run.epoch} of {run.epochs}")
+        if busy:
+            st.metric("Images a second", f"{run.images_per_second or 0:,.0f}")
+        st.metric(
+            "Time to go" if busy else "Took", duration(run.eta_seconds if busy else run.seconds)
+        )
+        st.metric("Test accuracy", percent(run.accuracy))
+    with st.container(horizontal=True):
+        if busy and st.button("Cancel", icon=":material/stop_circle:"):
+            store.cancel(run_id)
+            st.toast("The run stops after the step it is in.")
+        if run.state is State.DONE and st.button("Read the evaluation", type="primary"):
+            st.switch_page(shared.EVALUATE, query_params={"run": shared.link(run_id)})
+        if not busy and run.state is not State.DONE and st.button("Resume", type="primary"):
+            store.resume(run_id)
+            st.rerun()
+    loss, accuracy = st.columns(2)
+    for place, metric in ((loss, "loss"), (accuracy, "accuracy")):
+        figure = charts.learning_curves(history, metric)
+        place.plotly_chart(figure, key=f"curve-{metric}", alt=f"{metric.capitalize()} by epoch")
+    with st.expander("Log"):
+        st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
+
+
+def list_runs() -> None:
+    """Every run of this home, the newest first."""
+    columns = ("name", "state", "epoch", "epochs", "accuracy", "created", "seconds", "run")
+    table = pd.DataFrame([{name: getattr(run, name) for name in columns} for run in store.list()])
+    st.dataframe(
+        table.assign(name=table["name"].map(visible), created=pd.to_datetime(table["created"])),
+        hide_index=True,
+        alt="All runs",
+        column_config={
+            "accuracy": st.column_config.NumberColumn("test accuracy", format="percent"),
+            "created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
+            "seconds": st.column_config.NumberColumn("took", format="%.0f s"),
+        },
+    )
+
+
+shared.ensure_router()
+store = shared.store()
+with shared.frame("Train", "Choose a recipe; it runs in the background, also when this is closed."):
+    dataset = shared.pick_dataset()
+    if dataset is None:
+        shared.offer_data()
+        st.stop()
+    runs = store.list()
+    run = shared.pick_run(runs)
+    new, current = st.columns([2, 3], gap="large")
+    with new, shared.told():
+        st.header("New run", anchor=False)
+        recipe = choose_recipe()
+        st.dataframe(summary(plan_split(recipe, dataset)), alt="Images of each class and set")
+        if st.button("Train", type="primary", icon=":material/play_arrow:", width="stretch"):
+            submission = store.submit(recipe, dataset)
+            if submission.cached:
+                shared.note("This very run was finished before: here it is.")
+            if submission.note:
+                shared.note(submission.note)
+            shared.choose("run", submission.run)
+    busy = any(not run.state.ended for run in runs)
+
+    @st.fragment(run_every="2s" if busy else None)
+    def live() -> None:
+        """The chosen run and the list of runs, drawn anew while anything is under way."""
+        with shared.told():
+            if run is None:
+                st.info("No run yet. Choose a preset and press Train.")
+                return
+            follow(run.run)
+            list_runs()
+            if busy and all(other.state.ended for other in store.list()):
+                st.rerun()
+
+    with current:
+        live()
