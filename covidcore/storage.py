@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -29,7 +29,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
+        aside = path.parent / f".{path.name[:40]}-{secrets.token_hex(6)}"
+        # Not mkstemp, whose files only their owner may read: homes are shared in a lab.
+        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise DataError(f"{path.parent} can not be written to: {error.strerror}.") from error
     try:
@@ -41,7 +43,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            Path(aside).unlink()
+            aside.unlink()
         if isinstance(error, OSError):
             raise DataError(f"{path} could not be written: {error.strerror}.") from error
         raise

@@ -35,15 +35,19 @@ def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
 def near_duplicate_groups(index: "pd.DataFrame") -> NDArray[np.int64]:
     """A number an image ``(N,)``; images linked by near duplicates, in chains too, share one.
 
-    ``index`` has the columns dhash and thumbnail. Exact duplicates are near ones.
+    ``index`` has the columns pixel_sha256, dhash and thumbnail. Exact duplicates are near ones.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    first, second = near_duplicate_pairs(index)
-    shape = (len(index), len(index))
+    # Exact copies first: a thousand of them would be half a million pairs.
+    picture, _ = index["pixel_sha256"].factorize()
+    distinct = index.drop_duplicates("pixel_sha256")
+    first, second = near_duplicate_pairs(distinct)
+    shape = (len(distinct), len(distinct))
     links = coo_array((np.ones(len(first)), (first, second)), shape)  # type: ignore[no-untyped-call]
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
+    groups = connected_components(links, directed=False)[1]
+    return np.asarray(groups[picture], dtype=np.int64)
 
 
 def near_duplicate_pairs(index: "pd.DataFrame") -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -30,47 +30,12 @@ def dhash(pixels: npt.NDArray[np.uint8]) -> int:
 def near_pairs(hashes: npt.ArrayLike, distance: int) -> tuple[Indices, Indices]:
     """All pairs ``i < j``, in order, whose hashes differ in at most ``distance`` bits.
 
-    Needs memory for the pairs found and 40 MB; n equal hashes are n * (n - 1) / 2 pairs, for which
-    ``clusters`` is the better question.
+    Needs memory for the pairs found and 40 MB; n equal hashes are n * (n - 1) / 2 pairs.
     """
     found = list(_near_blocks(_as_hashes(hashes), distance))
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     return np.concatenate([i for i, _ in found]), np.concatenate([j for _, j in found])
-
-
-def clusters(hashes: npt.ArrayLike, distance: int) -> Indices:
-    """Label images that are linked by near pairs, directly or through others: (N,) int64.
-
-    Labels count from 0 in the order in which the clusters first appear.
-    """
-    values, first, member = np.unique(_as_hashes(hashes), return_index=True, return_inverse=True)
-    parent = list(range(len(values)))
-    roots = np.arange(len(values))
-    for low, high in _near_blocks(values, distance):
-        apart = roots[low] != roots[high]
-        for i, j in zip(roots[low[apart]].tolist(), roots[high[apart]].tolist(), strict=True):
-            _join(parent, first, i, j)
-        if apart.any():
-            roots = np.array([_root(parent, i) for i in range(len(values))])
-    # A root is the member that appears first, so ranking roots by appearance ranks the clusters.
-    _, labels = np.unique(first[roots][member], return_inverse=True)
-    return labels.astype(np.int64)
-
-
-def _join(parent: list[int], first: Indices, i: int, j: int) -> None:
-    """Make the root that appears first the root of both."""
-    i, j = _root(parent, i), _root(parent, j)
-    if i != j:
-        early, late = (i, j) if first[i] < first[j] else (j, i)
-        parent[late] = early
-
-
-def _root(parent: list[int], i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
 
 
 def _as_hashes(hashes: npt.ArrayLike) -> Hashes:

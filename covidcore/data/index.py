@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 _FACTS_VERSION = 2  # of what is read from one file; a change reads every file again
-_FACTS = tuple("width height mode sha256 pixel_sha256 dhash thumbnail reason".split())
+_FACTS = ("width", "height", "mode", "sha256", "pixel_sha256", "dhash", "thumbnail", "reason")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Dataset:
 
     ``index`` has one row an image, sorted by file: file, label, source, group (patient, "" where
     unknown), width and height (pixels), mode (as stored), bytes, sha256 (of the file),
-    pixel_sha256 (of the decoded grey image), dhash (64 bits as 16 hex digits), thumbnail (16 x 16 grey
-    levels, 256 bytes), mask (file or "").
+    pixel_sha256 (of the decoded grey image), dhash (64 bits as 16 hex digits), thumbnail (16 x 16
+    grey levels, 256 bytes), mask (file or "").
     """
 
     root: Path

@@ -90,7 +90,7 @@ def chest(view: View, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Field
     tissue *= 1 - (0.70 - 0.9 * anatomy.fat) * air
     tissue += _ribs(side, y, anatomy) + _shoulders(side, y, anatomy) * np.minimum(body * 2, 1)
     paths, weights = branches(rng, 13, 0.66)
-    tree = 0.8 * lines(view, paths, weights**2, 0.008) + 0.6 * lines(view, paths, weights, 0.004)
+    tree = 1.15 * lines(view, paths, weights**1.5, 0.006)
     tissue += anatomy.vessels * np.minimum(tree, 1.5) * air
     return tissue, np.clip(open_to_air * 2 - 1, 0, 1), edge > 0
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 from torch import nn
 
@@ -59,18 +61,21 @@ def save(
     storage.write_bytes(folder.last, data)
 
 
+def stored_precision(folder: RunFolder) -> str | None:
+    """The number format that the run began with; None where there is no checkpoint to use."""
+    about = _position(folder)
+    return str(about["precision"]) if about else None
+
+
 def restore(
     folder: RunFolder, tail: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Position | None:
     """Put a checkpoint back into ``tail`` and ``optimiser``; None where there is none to use."""
-    from safetensors import SafetensorError, safe_open
-
+    about = _position(folder)
+    if about is None:
+        return None
     try:
-        with safe_open(folder.last, framework="pt") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {})["position"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about["version"] != _VERSION:
-            return None
+        tensors = load_file(folder.last)
         history = [EpochResult(**values) for values in about["history"]]
         tail.load_state_dict(_below(tensors, "now."))
         state: dict[int, dict[str, torch.Tensor]] = {}
@@ -82,6 +87,15 @@ def restore(
         return Position(about["precision"], history, _below(tensors, "best."))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None  # damaged or of another version: the run begins again
+
+
+def _position(folder: RunFolder) -> dict[str, Any] | None:
+    try:
+        with safe_open(folder.last, framework="pt") as file:
+            about: dict[str, Any] = json.loads((file.metadata() or {})["position"])
+            return about if about["version"] == _VERSION else None
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

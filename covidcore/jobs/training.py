@@ -53,6 +53,11 @@ class _Run:
     spec: Preprocessing
     precision: str
 
+    @property
+    def tail_precision(self) -> str:
+        """A linear head costs nothing, and needs the digits: it is trained in fp32."""
+        return "fp32" if self.recipe.trainable == "head" else self.precision
+
 
 def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str, Any]:
     """Do the whole job in ``folder``; returns what its status shows of the result.
@@ -73,12 +78,14 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
     weights.load_into(model, network.head_name(recipe.arch), start)
     frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable)
     spec = Preprocessing(recipe.image_size, tuple(start.mean), tuple(start.std))  # type: ignore[arg-type]
-    optimiser = make_optimiser(tail, recipe)
-    position = resumable.restore(folder, tail, optimiser)
-    if position is None:
-        position = resumable.Position(choose(recipe.precision, settings.home))
-    run = _Run(recipe, dataset, table, start, classes, model, tail, spec, position.precision)
+    precision = resumable.stored_precision(folder) or choose(recipe.precision, settings.home)
+    run = _Run(recipe, dataset, table, start, classes, model, tail, spec, precision)
     batches = _batches(run, frozen, pixels, settings, reporter)
+    if recipe.standardise:
+        features = batches.plain(batches.train_rows)
+        run.tail = nn.Sequential(network.Standardise(features).to(device()), *tail)
+    optimiser = make_optimiser(run.tail, recipe)
+    position = resumable.restore(folder, run.tail, optimiser) or resumable.Position(precision)
     _fit(run, batches, optimiser, position, folder, reporter)
     run.tail.load_state_dict(position.best)
     return _finish(run, batches, position, folder, reporter)
@@ -147,7 +154,7 @@ def _fit(
     recipe, done = run.recipe, len(position.history)
     started, images = time.monotonic(), 0
     to_do = (recipe.epochs - done) * batches.train_size
-    for event in fit(run.tail, batches, recipe, optimiser, run.precision, done + 1):
+    for event in fit(run.tail, batches, recipe, optimiser, run.tail_precision, done + 1):
         if isinstance(event, Step):
             images += event.images
             rate = images / (time.monotonic() - started)
@@ -191,6 +198,10 @@ def _finish(
         dataset=run.dataset.fingerprint,
         temperature=temperature,
     )
+    if run.recipe.standardise:
+        first, head = run.tail[0], run.tail[-1]
+        assert isinstance(first, network.Standardise) and isinstance(head, nn.Linear)
+        first.fold_into(head)
     best: EpochResult = position.best_result
     storage.write_table(folder.predictions, table)
     storage.write_json(folder.report, report)
@@ -225,7 +236,7 @@ def _predict(
     report = reporter.phase("evaluating")
     parts = []
     for start in range(0, len(rows), _PREDICT_BATCH):
-        with autocast(run.precision):
+        with autocast(run.tail_precision):
             logits = run.tail(batches.plain(rows[start : start + _PREDICT_BATCH]))
         parts.append(logits.float().cpu().numpy())
         report(min(start + _PREDICT_BATCH, len(rows)), len(rows))

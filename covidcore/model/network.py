@@ -72,6 +72,35 @@ def build(arch: str, classes: int, seed: int = 0) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
+class Standardise(nn.Module):
+    """Features ``(N, F)`` brought to mean 0 and deviation 1 over the training images.
+
+    It makes the training of a linear head quick whatever the backbone's scale is. Features that
+    do not vary are set to 0. ``fold_into`` takes it out again once the head is trained.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, features: torch.Tensor) -> None:
+        super().__init__()
+        deviation = features.std(dim=0)
+        varies = deviation > 1e-3 * deviation.mean()
+        self.register_buffer("mean", features.mean(dim=0))
+        self.register_buffer("scale", torch.where(varies, 1 / deviation, 0.0))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features ``(N, F)`` -> the same shape."""
+        return (features - self.mean) * self.scale
+
+    @torch.no_grad()
+    def fold_into(self, head: nn.Linear) -> None:
+        """Change ``head`` so that it gives on plain features what it gave on standardised ones."""
+        weight = head.weight * self.scale
+        head.bias.sub_(weight @ self.mean)
+        head.weight.copy_(weight)
+
+
 def head_name(arch: str) -> str:
     """Dotted name of the layer that is replaced by ours."""
     return _ANATOMY[arch].head

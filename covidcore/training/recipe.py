@@ -68,6 +68,8 @@ class Recipe:
     """none, or standard: rotation, scale, shift, brightness, contrast; never a flip."""
     progressive: bool = False
     """Train the first epochs on smaller images (all trainable only)."""
+    standardise: bool = False
+    """Train the head on features of mean 0 and deviation 1 (trainable=head only)."""
     class_weights: str = "none"
     """none, or balanced: weight each class by the inverse of its share."""
     label_smoothing: float = 0.0
@@ -105,6 +107,8 @@ class Recipe:
             raise RecipeError("weights is empty: use auto, imagenet, radiographs, none or a file.")
         if self.progressive and self.trainable != "all":
             raise RecipeError("progressive image sizes need trainable=all.")
+        if self.standardise and self.trainable != "head":
+            raise RecipeError("standardise needs trainable=head.")
         parse_fractions(self.split)
 
     def with_overrides(self, values: dict[str, str]) -> "Recipe":
@@ -172,8 +176,9 @@ PRESETS: dict[str, Preset] = {
             Recipe(
                 preset="quick",
                 trainable="head",
+                standardise=True,
                 epochs=30,
-                learning_rate=3e-3,
+                learning_rate=1e-3,
                 augment="none",
                 schedule="cosine",
             ),

@@ -16,7 +16,7 @@ from covidcore.errors import DataError
 
 SMALL = PhantomSpec(images=30, size=64)
 HEALTHY = replace(SMALL, signal=0.0)
-LARGER = replace(SMALL, images=270)
+LARGER = replace(SMALL, images=210)
 
 
 def table(folder: Path) -> pd.DataFrame:

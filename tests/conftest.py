@@ -1,0 +1,96 @@
+"""Fixtures that many tests share: a home, settings, phantoms, small folders, the real data."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from covidcore.config import Settings
+from covidcore.data.phantoms import PhantomSpec, write
+from tests.hostile import saved
+from tests.pictures import picture
+
+ROOT = Path(__file__).resolve().parent.parent
+_REAL = "radiography-2905"
+
+
+class MakeDataset(Protocol):
+    def __call__(
+        self,
+        classes: Mapping[str, int] = ...,
+        *,
+        name: str = ...,
+        inner: str = ...,
+        pattern: str = ...,
+        masks: bool = ...,
+    ) -> Path: ...
+
+
+def real_folder() -> Path:
+    """Where the real radiographs are, if they are on this machine at all."""
+    given = os.environ.get("COVIDCORE_TEST_DATA")
+    return (Path(given) if given else ROOT.parent / "shared" / "data") / _REAL
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if real_folder().is_dir():
+        return
+    reason = f"no {_REAL} in COVIDCORE_TEST_DATA, nor in ../shared/data"
+    for item in items:
+        if item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty COVIDCORE_HOME; not made yet, as on a new machine."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return Settings(home=home)
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 phantoms of 96 px in three classes, of two hospitals. Not to be written to."""
+    return write(PhantomSpec(images=36, size=96), tmp_path_factory.mktemp("phantoms") / "small")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The 2,905 radiographs; ask for it in tests marked ``real`` only."""
+    return real_folder()
+
+
+@pytest.fixture
+def make_dataset(tmp_path: Path) -> MakeDataset:
+    """Make a folder of class folders; no two images, of all calls, are alike."""
+    seed = 0
+
+    def make(
+        classes: Mapping[str, int] = {"a": 4, "b": 4},
+        *,
+        name: str = "set",
+        inner: str = "",
+        pattern: str = "{label}-{number}.png",
+        masks: bool = False,
+    ) -> Path:
+        nonlocal seed
+        for label, count in classes.items():
+            folder = tmp_path / name / label / inner
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(1, count + 1):
+                seed += 1
+                file = folder / pattern.format(label=label, number=number)
+                file.write_bytes(saved(picture(seed)))
+                if masks:
+                    mask = folder.parent / "masks" / file.name
+                    mask.parent.mkdir(exist_ok=True)
+                    mask.write_bytes(saved(picture(seed) // 128 * 255))
+        return tmp_path / name
+
+    return make
