@@ -16,6 +16,7 @@ from covidcore import __version__, storage
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError, RecipeError
 from covidcore.show import Line, follow, table, train_result
+from covidcore.wording import visible
 
 Answer = tuple[Any, str, int]
 """The JSON document, the same for people, and the exit status."""
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         document, text, status = options.run(options, Settings.from_environment())
     except CovidcoreError as error:
-        print(error, file=sys.stderr)
+        print(visible(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -115,13 +116,13 @@ def _described(found: Any) -> Answer:
     rows = [(name, str(count)) for name, count in document["classes"].items()]
     ignored = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items() if count)
     lines = [
-        f"{found.root}",
+        visible(found.root),
         f"{document['images']} images, layout {found.layout}, fingerprint {found.fingerprint}",
         table(("class", "images"), rows),
         f"ignored: {ignored or 'nothing'}",
         f"duplicates: {found.duplicates['exact']} exact, {found.duplicates['near']} near",
     ]
-    lines += [f"unreadable: {file}: {reason}" for file, reason in found.unreadable]
+    lines += [f"unreadable: {visible(file)}: {reason}" for file, reason in found.unreadable]
     return document, "\n".join(lines), 0
 
 

@@ -13,6 +13,7 @@ from covidcore.errors import DataError
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
 from covidcore.jobs.store import RunStore, Submission
+from covidcore.wording import visible
 
 _POLL_SECONDS = 0.1
 
@@ -164,11 +165,12 @@ def answers(found: Sequence[dict[str, Any]]) -> str:
     """Answers and refusals, a line a file."""
     lines = []
     for one in found:
+        file = visible(one["file"])
         if one["refused"]:
-            lines.append(f"{one['file']}: refused ({one['refused']}): {one['reason']}")
+            lines.append(f"{file}: refused ({one['refused']}): {one['reason']}")
         else:
             chance = one["probabilities"][one["answer"]]
-            lines.append(f"{one['file']}: {one['answer']} ({100 * chance:.1f} %)")
+            lines.append(f"{file}: {visible(one['answer'])} ({100 * chance:.1f} %)")
     return "\n".join([*lines, DISCLAIMER])
 
 
@@ -195,7 +197,8 @@ def walk(paths: Sequence[Path]) -> list[Path]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns of text; the first to the left, the rest to the right."""
-    widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
+    header, *rows = [[visible(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     lines = [
         "  ".join(
             cell.ljust(width) if i == 0 else cell.rjust(width)

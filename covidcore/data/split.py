@@ -58,6 +58,7 @@ def split(
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     chosen = _deal(counts[order], shares)
+    _check_dealt(counts[order], np.array(chosen), list(classes), group_by)
     of_group = np.empty(len(counts), dtype=np.int64)
     of_group[order] = chosen
     table = index[["file", "label", "group"]].reset_index(drop=True)
@@ -71,13 +72,18 @@ def _deal(counts: "NDArray[np.int64]", shares: "NDArray[np.float64]") -> list[in
 
     want = shares[:, None] * counts.sum(axis=0)[None, :]
     have = np.zeros_like(want)
+    left = (counts > 0).sum(axis=0)
     chosen = []
     for row in counts:
         present = row > 0
         # How full each set would be, as a share of what it wants, in its fullest class.
         filled = ((have + row)[:, present] / want[:, present]).max(axis=1)
-        best = int(np.argmin(filled))
+        # A set without a class gets one while there are only as many groups left as such sets.
+        lacking = (have == 0) & present
+        urgent = (lacking & (left <= lacking.sum(axis=0))).any(axis=1)
+        best = int(np.argmin(np.where(urgent, filled - filled.max() - 1, filled)))
         have[best] += row
+        left -= present
         chosen.append(best)
     return chosen
 
@@ -96,6 +102,20 @@ def group_ids(index: "pd.DataFrame", group_by: str) -> "NDArray[np.int64]":
 
         return near_duplicate_groups(index)
     raise RecipeError(f"“{group_by}” is not a way to group: use {', '.join(GROUPINGS)}.")
+
+
+def _check_dealt(
+    counts: "NDArray[np.int64]", chosen: "NDArray[np.int64]", classes: list[str], group_by: str
+) -> None:
+    """Groups of several classes may leave no way to give each set some of each class."""
+    for position, name in enumerate(SPLITS):
+        missing = counts[chosen == position].sum(axis=0) == 0
+        if missing.any():
+            raise DataError(
+                f"No {name} images are left for class “{classes[int(missing.argmax())]}” when "
+                f"images are grouped by {group_by.replace('_', ' ')}: use another group_by or "
+                "split."
+            )
 
 
 def _check_enough(counts: "NDArray[np.int64]", classes: list[str], group_by: str) -> None:

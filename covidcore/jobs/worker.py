@@ -64,7 +64,7 @@ def _work(folder: RunFolder, settings: Settings) -> State:
         state = State.CANCELLED
     except CovidcoreError as error:
         state, values = State.FAILED, {"message": str(error)}
-    except (MemoryError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # the run has to end as failed, not as one that vanished
         reporter.traceback()
         state, values = State.FAILED, {"message": _in_words(error)}
     folder.write_status(
