@@ -23,7 +23,9 @@ class Settings:
     demo: bool = False
     """``COVIDCORE_DEMO=1``: a public demo, where nothing of the visitor's is kept."""
     runner: str = "local"
-    """``COVIDCORE_RUNNER``: where jobs run; this release knows ``local`` alone."""
+    """``COVIDCORE_RUNNER``: where jobs run; ``local``, or ``ray:http://host:8265``."""
+    slots: int = 1
+    """``COVIDCORE_SLOTS``: how many jobs this machine runs at once; the rest wait."""
     weights: Path | None = None
     """``COVIDCORE_WEIGHTS``: a folder or file searched for weights before any download."""
 
@@ -47,8 +49,15 @@ class Settings:
             data=path("COVIDCORE_DATA"),
             demo=env.get("COVIDCORE_DEMO", "").strip() == "1",
             runner=env.get("COVIDCORE_RUNNER", "").strip() or "local",
+            slots=_slots(env.get("COVIDCORE_SLOTS", "").strip() or "1"),
             weights=path("COVIDCORE_WEIGHTS"),
         )
+
+
+def _slots(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise CovidcoreError(f"COVIDCORE_SLOTS is “{text}”; it must be a number from 1 to 64.")
+    return int(text)
 
 
 def child_environment() -> dict[str, str]:

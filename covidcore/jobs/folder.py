@@ -35,21 +35,33 @@ class State(StrEnum):
         return self not in (State.QUEUED, State.RUNNING)
 
 
-def derive_state(written: str, alive: bool) -> State:
-    """The state of a run from what its status file says and whether its lock is held.
+class Presence(StrEnum):
+    """Whether there is a worker."""
 
-    A worker holds the lock for its whole life and the kernel frees it however the worker ends:
-    so "running" without a holder means that it was interrupted.
+    WAITING = "waiting"
+    """Handed over; it will start when there is room."""
+    RUNNING = "running"
+    GONE = "gone"
+    """It has ended, or was never started."""
+
+
+def derive_state(written: str, presence: Presence, handed_over: bool = False) -> State:
+    """The state of a run from what its status file says and whether its worker is there.
+
+    ``handed_over``: a runner was given this attempt. A worker that is gone without having
+    written an end was interrupted, whatever it was doing; a run that no runner was given waits.
     """
     try:
         state = State(written)
     except ValueError:
-        return State.INTERRUPTED
+        state = State.INTERRUPTED
     if state in (State.DONE, State.FAILED, State.CANCELLED):
         return state
-    if alive:
+    if presence is Presence.RUNNING:
         return State.RUNNING
-    return State.QUEUED if state is State.QUEUED else State.INTERRUPTED
+    if presence is Presence.WAITING:
+        return State.QUEUED
+    return State.QUEUED if state is State.QUEUED and not handed_over else State.INTERRUPTED
 
 
 def now() -> str:
@@ -73,6 +85,17 @@ class RunFolder:
         self.report = path / "report.json"
         self.lock = path / "lock"
         self.cancel_file = path / "cancel"
+        self.handover = path / "handover.json"
+        self.tensors = path / "best.safetensors"
+        self.contract = path / "contract.json"
+        self._artefacts = (
+            self.split,
+            self.history,
+            self.predictions,
+            self.report,
+            self.tensors,
+            self.contract,
+        )
 
     def read_job(self) -> dict[str, Any]:
         """What was asked for: recipe, dataset, weights, name, created.
@@ -102,11 +125,36 @@ class RunFolder:
         """Replace the status; ``values`` are added to what was there."""
         storage.write_json(self.status_file, {**self.status(), **values, "state": state.value})
 
-    def state(self) -> State:
-        """Where the run stands now."""
-        return derive_state(str(self.status().get("state")), self.alive())
+    def begun(self) -> bool:
+        """Whether this attempt's worker has got as far as to take the lock."""
+        return self.locked() or self.status().get("state") != State.QUEUED.value
 
-    def alive(self) -> bool:
+    def hash_artefacts(self) -> dict[str, str]:
+        """SHA-256 of each file that a finished run is made of."""
+        return {path.name: storage.sha256_file(path) for path in self._artefacts}
+
+    def damaged(self, *paths: Path) -> list[str]:
+        """Which artefacts (of all, where none are named) are not as the worker left them."""
+        written = self.status().get("artefacts") or {}
+        found = []
+        for path in paths or self._artefacts:
+            try:
+                whole = storage.sha256_file(path) == written.get(path.name)
+            except OSError:
+                whole = False
+            if not whole:
+                found.append(path.name)
+        return found
+
+    def ask_to_stop(self) -> None:
+        """Leave the file that the worker looks for."""
+        storage.write_bytes(self.cancel_file, b"")
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the worker to end."""
+        return self.cancel_file.exists()
+
+    def locked(self) -> bool:
         """Whether a worker holds the run's lock."""
         if not self.lock.is_file():
             return False

@@ -6,6 +6,11 @@ from typing import Any
 
 from covidcore.jobs.folder import RunFolder, State, now
 
+_INTERRUPTED = (
+    "The worker ended without a word: it was killed, the machine ran out of memory, or it was "
+    "switched off. The run can be resumed from its last checkpoint."
+)
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -34,14 +39,21 @@ class RunInfo:
     """Working time of the last attempt, so far or in all."""
     message: str
     """Why it failed, in a sentence; else empty."""
+    group: str
+    """The sweep it belongs to, or ""."""
+    val_loss: float | None
+    """Of the best epoch, once done: what sweeps are judged by."""
+    memory_mb: float | None
+    processor_percent: float | None
+    """Of the worker while it runs; 100 is one processor."""
 
 
-def describe(folder: RunFolder) -> RunInfo:
+def describe(folder: RunFolder, state: State) -> RunInfo:
     """Read a run's folder.
 
     Raises: RunError where it is damaged.
     """
-    job, status, state = folder.read_job(), folder.status(), folder.state()
+    job, status = folder.read_job(), folder.status()
     live = _last_event(folder) if state is State.RUNNING else {}
     recipe = job["recipe"]
     return RunInfo(
@@ -61,7 +73,11 @@ def describe(folder: RunFolder) -> RunInfo:
         accuracy=status.get("accuracy"),
         created=str(job.get("created", "")),
         seconds=_seconds(status, state),
-        message=str(status.get("message") or ""),
+        message=str(status.get("message") or (_INTERRUPTED if state is State.INTERRUPTED else "")),
+        group=str(job.get("group", "")),
+        val_loss=status.get("val_loss"),
+        memory_mb=live.get("memory_mb"),
+        processor_percent=live.get("processor_percent"),
     )
 
 

@@ -1,15 +1,17 @@
 """What a worker says while it works: one JSON object a line on standard output, its log."""
 
 import json
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from covidcore import storage
-from covidcore.errors import Stopped
 from covidcore.jobs.folder import RunFolder, State, now
+from covidcore.jobs.watchdog import Watchdog
 
 _EVERY = 0.5  # seconds between progress lines
 
@@ -17,9 +19,10 @@ _EVERY = 0.5  # seconds between progress lines
 class Reporter:
     """Writes progress lines, and stops the work where the run was asked to stop."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: RunFolder, watchdog: Watchdog) -> None:
+        self._folder, self._watchdog = folder, watchdog
         self._last = 0.0
+        self._processor = time.process_time(), time.monotonic()
 
     def start(self) -> None:
         """Mark the beginning of an attempt."""
@@ -39,8 +42,7 @@ class Reporter:
 
     def check(self) -> None:
         """Raises: Stopped where somebody asked the run to stop."""
-        if self._folder.cancel_file.exists():
-            raise Stopped("The run was asked to stop.")
+        self._watchdog.check()
 
     def progress(self, phase: str, step: int, steps: int, **values: Any) -> None:
         """Where the work stands; written twice a second at most, and at the end of a phase.
@@ -51,7 +53,9 @@ class Reporter:
         moment = time.monotonic()
         if moment - self._last >= _EVERY or step in (0, steps):
             self._last = moment
-            self._write("progress", phase=phase, step=step, steps=steps, **values)
+            self._write(
+                "progress", phase=phase, step=step, steps=steps, **self._resources(), **values
+            )
 
     def phase(self, name: str) -> Callable[[int, int], None]:
         """A ``progress(done, total)`` for one phase, with its rate and the time it still takes."""
@@ -68,7 +72,25 @@ class Reporter:
         sys.stdout.write(traceback.format_exc())
         sys.stdout.flush()
 
+    def _resources(self) -> dict[str, float]:
+        """Memory in MB, and processors in use since the last line in per cent of one."""
+        used, at = time.process_time(), time.monotonic()
+        (before, then), self._processor = self._processor, (used, at)
+        share = 100 * (used - before) / max(at - then, 1e-3)
+        return {"memory_mb": round(_memory_mb()), "processor_percent": round(share)}
+
     def _write(self, event: str, **values: Any) -> None:
         line = json.dumps(storage.plain({"event": event, "time": now(), **values}))
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+def _memory_mb() -> float:
+    """Resident memory now; where the system does not tell, the most it has been."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError, AttributeError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

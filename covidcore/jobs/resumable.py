@@ -16,9 +16,9 @@ from torch import nn
 
 from covidcore import storage
 from covidcore.jobs.folder import RunFolder
-from covidcore.training.loop import EpochResult
+from covidcore.training.loop import EpochResult, Step
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Position:
     precision: str
     history: list[EpochResult] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
+    step: Step = field(default_factory=Step)
+    """The last step done; ``Step(epoch)`` at the beginning of an epoch."""
 
     @property
     def best_result(self) -> EpochResult:
@@ -37,6 +39,7 @@ class Position:
     def add(self, result: EpochResult, tail: nn.Module) -> None:
         """Take note of an epoch; keeps a copy of the trained part where it is the best so far."""
         self.history.append(result)
+        self.step = Step(result.epoch + 1)
         if self.best_result is result:
             self.best = {name: t.detach().cpu().clone() for name, t in tail.state_dict().items()}
 
@@ -53,6 +56,7 @@ def save(
         "version": _VERSION,
         "precision": position.precision,
         "history": [asdict(result) for result in position.history],
+        "step": asdict(position.step),
     }
     data = save_tensors(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
@@ -84,7 +88,8 @@ def restore(
             state.setdefault(int(number), {})[key] = tensor
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-        return Position(about["precision"], history, _below(tensors, "best."))
+        step = Step(**about["step"])
+        return Position(about["precision"], history, _below(tensors, "best."), step)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None  # damaged or of another version: the run begins again
 

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from filelock import FileLock
-
 from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import Dataset
 from covidcore.data.split import digest, split
 from covidcore.errors import DataError, RecipeError, RunError
-from covidcore.jobs.executors import start_local
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
+from covidcore.jobs.queue import Queue
+from covidcore.jobs.space import check_space
 from covidcore.model.weights import resolve
 from covidcore.training.recipe import Recipe, run_key
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 # RunStore has a method called list, which would hide the type inside the class.
 Infos: TypeAlias = list[RunInfo]
 Lines: TypeAlias = list[str]
-Folders: TypeAlias = list[RunFolder]
 
 
 @dataclass(frozen=True)
@@ -47,31 +45,31 @@ class RunStore:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.folder = settings.home / "runs"
+        self.queue = Queue(settings)
 
-    def submit(self, recipe: Recipe, dataset: Dataset, name: str = "") -> Submission:
+    def submit(
+        self, recipe: Recipe, dataset: Dataset, name: str = "", group: str = ""
+    ) -> Submission:
         """Ask for a result. The same recipe, data, split and weights are the same run.
 
-        A finished run is returned as it is; a failed, cancelled or interrupted one is queued
-        again and goes on from its last checkpoint. Raises: RecipeError, DataError, WeightsError.
+        A finished run is returned as it is, unless its files were damaged; then, and where it
+        failed, was cancelled or interrupted, it is queued again and goes on from its last
+        checkpoint. Raises: RecipeError, DataError, WeightsError.
         """
-        if self.settings.runner != "local":
-            raise RecipeError(
-                f"COVIDCORE_RUNNER is “{self.settings.runner}”; this release runs jobs on "
-                "this machine only: unset it, or set it to local."
-            )
+        _ = self.queue.runner  # a bad COVIDCORE_RUNNER is told before anything is done
         weights = resolve(recipe.weights, recipe.arch, self.settings)
         table = plan_split(recipe, dataset)
         run = run_key(recipe, dataset.fingerprint, digest(table), weights.id)[:16]
-        folder = RunFolder(self.folder / run)
-        with self._locked("submit"):
+        folder = RunFolder(self.queue.folder / run)
+        with self.queue.locked("submit"):
             if folder.job.is_file():
-                state = folder.state()
-                if state is State.DONE:
+                state = self.queue.state(folder)
+                if state is State.DONE and not folder.damaged():
                     return Submission(run, True, weights.note)
                 if state.ended:
-                    self._queue(folder)
+                    self.queue.put(folder)
             else:
+                check_space(recipe, len(dataset.index), self.settings.home)
                 job = {
                     "recipe": recipe.to_json(),
                     "dataset": dataset.fingerprint,
@@ -80,24 +78,26 @@ class RunStore:
                     "split": digest(table),
                     "weights": weights.to_json(),
                     "name": name or f"{recipe.preset} on {dataset.name}",
+                    "group": group,
                     "created": now(),
                 }
                 self._create(folder, job, table)
-        self.advance()
+        self.queue.advance()
         return Submission(run, False, weights.note)
 
     def list(self) -> Infos:
-        """All runs, the newest first; starts the next queued one if none is running."""
-        self.advance()
+        """All runs, the newest first; hands over the next ones that may start."""
+        self.queue.advance()
         infos = []
-        for folder in self._folders():
+        for folder in self.queue.folders():
             with contextlib.suppress(RunError):  # damaged beyond naming it
-                infos.append(describe(folder))
+                infos.append(describe(folder, self.queue.state(folder)))
         return sorted(infos, key=lambda info: info.created, reverse=True)
 
     def info(self, run: str) -> RunInfo:
         """One run as it stands."""
-        return describe(self._folder(run))
+        folder = self._folder(run)
+        return describe(folder, self.queue.state(folder))
 
     def find(self, prefix: str) -> str:
         """The run whose id begins with ``prefix``; ``latest`` is the newest finished one.
@@ -111,7 +111,7 @@ class RunStore:
             return done[0].run
         if prefix == "shipped":
             raise RunError("This release ships no trained weights: train a run first.")
-        found = [folder.run for folder in self._folders() if folder.run.startswith(prefix)]
+        found = [folder.run for folder in self.queue.folders() if folder.run.startswith(prefix)]
         if len(found) != 1 or not prefix:
             what = "There is no run" if not found else "There is more than one run"
             raise RunError(f"{what} whose id begins with “{prefix}”. “runs” lists them.")
@@ -169,32 +169,34 @@ class RunStore:
         return self._folder(run).path
 
     def cancel(self, run: str) -> None:
-        """Ask a run to stop; it does at its next step and keeps its last checkpoint.
+        """Ask a run to stop; it does within two seconds and keeps its last checkpoint.
 
         Raises: RunError where it has ended already.
         """
-        folder = self._folder(run)
-        with self._locked("queue"):
-            state = folder.state()
-            if state.ended:
-                raise RunError(f"The run {run} is {state}: there is nothing to cancel.")
-            storage.write_bytes(folder.cancel_file, b"")
-            if state is State.QUEUED:
-                folder.write_status(State.CANCELLED, finished=now())
-        self.advance()
+        state = self.queue.stop(self._folder(run))
+        if state.ended:
+            raise RunError(f"The run {run} is {state}: there is nothing to cancel.")
+        self.queue.advance()
 
     def resume(self, run: str) -> None:
-        """Queue a failed, cancelled or interrupted run again, from its last checkpoint.
+        """Queue a failed, cancelled, interrupted or damaged run again, from its last checkpoint.
 
-        Raises: RunError where it is done, waiting or running.
+        Raises: RunError where it is done and whole, waiting or running.
         """
         folder = self._folder(run)
-        with self._locked("submit"):
-            state = folder.state()
-            if not state.ended or state is State.DONE:
+        with self.queue.locked("submit"):
+            state = self.queue.state(folder)
+            if not state.ended or (state is State.DONE and not folder.damaged()):
                 raise RunError(f"The run {run} is {state}: there is nothing to resume.")
-            self._queue(folder)
-        self.advance()
+            self.queue.put(folder)
+        self.queue.advance()
+
+    def move(self, run: str, places: int) -> None:
+        """Let a waiting run start earlier (negative) or later by so many places.
+
+        Raises: RunError where it does not wait.
+        """
+        self.queue.move(self._folder(run), places)
 
     def remove(self, run: str) -> None:
         """Delete a run and all its files.
@@ -202,70 +204,46 @@ class RunStore:
         Raises: RunError where it is running.
         """
         folder = self._folder(run)
-        with self._locked("queue"):
-            if folder.state() is State.RUNNING:
+        with self.queue.locked():
+            if self.queue.state(folder) is State.RUNNING:
                 raise RunError(f"The run {run} is running: cancel it first.")
-            aside = self.folder / f".removed-{run}"
+            aside = self.queue.folder / f".removed-{run}"
             shutil.rmtree(aside, ignore_errors=True)  # of a removal that was cut short
             folder.path.rename(aside)  # gone for every reader at once
         shutil.rmtree(aside, ignore_errors=True)
 
     def advance(self) -> None:
-        """Start the queued run that has waited longest, unless one is running."""
-        if not self.folder.is_dir():
-            return
-        with self._locked("queue"):
-            states = [(folder, folder.state()) for folder in self._folders()]
-            if any(state is State.RUNNING for _, state in states):
-                return
-            waiting = [folder for folder, state in states if state is State.QUEUED]
-            if waiting:
-                start_local(min(waiting, key=lambda one: str(one.status().get("submitted"))))
-
-    def _locked(self, name: str) -> FileLock:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"{self.folder} can not be written to: {error.strerror}.") from error
-        return FileLock(self.folder / f".{name}.lock")
-
-    def _folders(self) -> Folders:
-        if not self.folder.is_dir():
-            return []
-        found = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
-        return [RunFolder(path) for path in found if (path / "job.json").is_file()]
+        """Hand over the runs that may start now."""
+        self.queue.advance()
 
     def _folder(self, run: str) -> RunFolder:
-        folder = RunFolder(self.folder / run)
+        folder = RunFolder(self.queue.folder / run)
         if not run.isalnum() or not folder.job.is_file():
             raise RunError(f"There is no run “{run}”. “runs” lists them.")
         return folder
 
     def _create(self, folder: RunFolder, job: dict[str, Any], table: "pd.DataFrame") -> None:
         """Make the run's folder aside and rename it: other processes see it whole."""
-        aside = RunFolder(self.folder / f".new-{folder.run}")
+        aside = RunFolder(self.queue.folder / f".new-{folder.run}")
         shutil.rmtree(aside.path, ignore_errors=True)
         storage.write_csv(aside.split, table)
-        self._queue(aside)
+        self.queue.put(aside)
         storage.write_json(aside.job, job)
         aside.path.rename(folder.path)
-        storage.sync_folder(self.folder)
-
-    def _queue(self, folder: RunFolder) -> None:
-        folder.cancel_file.unlink(missing_ok=True)
-        storage.write_json(
-            folder.status_file, {"state": State.QUEUED.value, "submitted": now(), "message": ""}
-        )
+        storage.sync_folder(self.queue.folder)
 
     def _result(self, run: str, read: Any, name: str) -> Any:
         folder = self._folder(run)
-        state = folder.state()
+        state = self.queue.state(folder)
         if state is not State.DONE:
             raise RunError(f"The run {run} is {state}: it has no results yet.")
-        try:
-            return read(getattr(folder, name))
-        except DataError as error:
-            raise RunError(f"The results of run {run} are damaged: {error}") from error
+        path: Path = getattr(folder, name)
+        if folder.damaged(path):
+            raise RunError(
+                f"{path.name} of run {run} is damaged or missing. Resume the run (or submit it "
+                "again): it is evaluated anew from its last checkpoint."
+            )
+        return read(path)
 
 
 def plan_split(recipe: Recipe, dataset: Dataset) -> "pd.DataFrame":

@@ -15,7 +15,7 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset, load
 from covidcore.data.pixels import pixel_array
 from covidcore.data.split import digest
-from covidcore.errors import RunError
+from covidcore.errors import RunError, Stopped
 from covidcore.evaluation import calibration, predictions
 from covidcore.jobs import resumable
 from covidcore.jobs.folder import RunFolder
@@ -24,17 +24,17 @@ from covidcore.model import checkpoint, network, weights
 from covidcore.model.preprocess import Preprocessing
 from covidcore.training.activations import FrozenPart, activations
 from covidcore.training.batches import ActivationBatches, PixelBatches, image_sizes
-from covidcore.training.loop import EpochResult, Step, fit, make_optimiser
+from covidcore.training.loop import EpochResult, Step, Validating, fit, make_optimiser
 from covidcore.training.precision import autocast, choose, device
-from covidcore.training.recipe import Recipe
+from covidcore.training.recipe import VARIANTS, Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Batches = PixelBatches | ActivationBatches
 
-VARIANTS = 4
-"""Stored versions of each image where activations are cached: as it is, and three varied."""
+CHECKPOINT_SECONDS = 180.0
+"""Longest time between checkpoints within an epoch."""
 
 _PREDICT_BATCH = 64
 
@@ -150,32 +150,56 @@ def _fit(
     folder: RunFolder,
     reporter: Reporter,
 ) -> None:
-    """Train from ``position`` to the end; every epoch is on disk before the next begins."""
-    recipe, done = run.recipe, len(position.history)
-    started, images = time.monotonic(), 0
-    to_do = (recipe.epochs - done) * batches.train_size
+    """Train from ``position`` to the end.
+
+    On disk before the next begins: every epoch, and in long ones every few minutes.
+    """
+    recipe = run.recipe
     if _out_of_patience(recipe, position):
         return
-    for event in fit(run.tail, batches, recipe, optimiser, run.tail_precision, done + 1):
-        if isinstance(event, Step):
-            images += event.images
-            rate = images / (time.monotonic() - started)
-            reporter.progress(
-                "training",
-                event.step,
-                event.steps,
-                epoch=event.epoch,
-                loss=round(event.loss, 4),
-                images_per_second=round(rate, 1),
-                eta_seconds=round((to_do - images) / rate, 1),
-            )
-            continue
-        position.add(event, run.tail)
+    pace = _Pace(recipe.epochs * batches.train_size, position, batches.train_size)
+    saved = began = time.monotonic()
+    try:
+        for event in fit(run.tail, batches, recipe, optimiser, run.tail_precision, position.step):
+            if isinstance(event, Step):
+                position.step = event
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    resumable.save(folder, run.tail, optimiser, position)
+                    saved = time.monotonic()
+                reporter.progress("training", event.step, event.steps, **pace.after(event))
+            elif isinstance(event, Validating):
+                reporter.progress("validating", event.images, event.of, epoch=event.epoch)
+            else:
+                position.add(event, run.tail)
+                resumable.save(folder, run.tail, optimiser, position)
+                storage.write_csv(folder.history, pd.DataFrame(position.history))
+                seconds = round((saved := time.monotonic()) - began, 3)
+                began = saved
+                reporter.epoch(**dataclasses.asdict(event), seconds=seconds)
+                if _out_of_patience(recipe, position):
+                    return
+    except Stopped:
         resumable.save(folder, run.tail, optimiser, position)
-        storage.write_csv(folder.history, pd.DataFrame(position.history))
-        reporter.epoch(**dataclasses.asdict(event))
-        if _out_of_patience(recipe, position):
-            return
+        raise
+
+
+class _Pace:
+    """Images a second in this attempt, and the time to the end of training."""
+
+    def __init__(self, total: int, position: resumable.Position, per_epoch: int) -> None:
+        done = len(position.history) * per_epoch
+        self._left, self._seen, self._started = total - done, 0, time.monotonic()
+
+    def after(self, step: Step) -> dict[str, Any]:
+        self._seen += step.images
+        self._left -= step.images
+        rate = self._seen / max(time.monotonic() - self._started, 1e-3)
+        return {
+            "epoch": step.epoch,
+            "loss": round(step.loss, 4),
+            "images_per_second": round(rate, 1),
+            "eta_seconds": round(max(self._left, 0) / rate, 1),
+        }
 
 
 def _out_of_patience(recipe: Recipe, position: resumable.Position) -> bool:
@@ -229,6 +253,7 @@ def _finish(
     contract = checkpoint.Contract(run.recipe.arch, run.classes, run.spec, temperature, facts)
     checkpoint.save(folder.path, run.model, contract)
     return {
+        "artefacts": folder.hash_artefacts(),
         "accuracy": report["accuracy"],
         "epoch": len(position.history),
         "best_epoch": best.epoch,

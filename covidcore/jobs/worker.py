@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -18,9 +18,7 @@ from covidcore.config import Settings
 from covidcore.errors import CovidcoreError, Stopped
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.progress import Reporter
-
-if TYPE_CHECKING:
-    from types import FrameType
+from covidcore.jobs.watchdog import Terminated, Watchdog
 
 _NICENESS = 10  # below the app, which has to answer while a job runs
 _LOCK_SECONDS = 5.0  # a reader may hold the lock for a moment to see whether it is free
@@ -47,19 +45,28 @@ def main(path: Path) -> int:
 
 
 def _work(folder: RunFolder, settings: Settings) -> State:
-    """Train, and write down how it ended."""
-    signal.signal(signal.SIGTERM, _on_terminate)
+    """Train, and write down how it ended; a worker that is told to end writes nothing."""
+    started = time.monotonic()
+
+    def end(state: State, **values: Any) -> None:
+        seconds = round(time.monotonic() - started, 3)
+        folder.write_status(state, finished=now(), seconds=seconds, **values)
+
+    watchdog = Watchdog(folder, lambda: end(State.CANCELLED))
+    signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, _NICENESS - os.nice(0)))  # the child of a worker is nice already
-    reporter = Reporter(folder)
-    started = time.monotonic()
     folder.write_status(State.RUNNING, started=now(), finished=None, message="")
+    watchdog.start()
+    reporter = Reporter(folder, watchdog)
     reporter.start()
     values: dict[str, Any] = {}
     try:
         from covidcore.jobs.training import train
 
         state, values = State.DONE, train(folder, settings, reporter)
+    except Terminated:
+        return State.INTERRUPTED
     except Stopped:
         state = State.CANCELLED
     except CovidcoreError as error:
@@ -67,16 +74,10 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     except Exception as error:  # the run has to end as failed, not as one that vanished
         reporter.traceback()
         state, values = State.FAILED, {"message": _in_words(error)}
-    folder.write_status(
-        state, finished=now(), seconds=round(time.monotonic() - started, 3), **values
-    )
+    watchdog.close()
+    end(state, **values)
     reporter.end(state)
     return state
-
-
-def _on_terminate(number: int, frame: "FrameType | None") -> None:
-    """End at once: the last epoch's checkpoint is whole on disk, and the run can be resumed."""
-    sys.exit(128 + number)
 
 
 def _in_words(error: Exception) -> str:

@@ -30,7 +30,7 @@ class _Labelled(ABC):
         classes: int,
     ) -> None:
         self.classes = classes
-        self.train_size = len(train_rows)
+        self.train_size, self.val_size = len(train_rows), len(val_rows)
         # Copies, for rows out of a table are read-only, which torch does not like.
         self.train_rows, self.val_rows = train_rows.copy(), val_rows.copy()
         self.labels = torch.from_numpy(labels.copy()).to(device())

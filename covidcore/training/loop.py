@@ -6,8 +6,7 @@ and the result is the same, bit for bit, as if it had not.
 """
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +23,7 @@ class Batches(Protocol):
 
     classes: int
     train_size: int
+    val_size: int
     class_counts: torch.Tensor
     """Training images a class, ``(C,)``."""
 
@@ -42,13 +42,31 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step is done; ``epoch`` and ``step`` count from 1."""
+    """One optimiser step is done; ``epoch`` and ``step`` count from 1.
+
+    It is also where to go on from: ``fit(..., start=step)`` begins with the step after it.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    steps: int = 0
+    loss: float = math.nan
+    """Of this step's images."""
+    images: int = 0
+    """In this step."""
+    total_loss: float = 0.0
+    """Sum over the epoch's images so far."""
+    right: int = 0
+    """Of the epoch's images so far."""
+
+
+@dataclass(frozen=True)
+class Validating:
+    """Part of the validation images are done."""
 
     epoch: int
-    step: int
-    steps: int
-    loss: float
     images: int
+    of: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,6 @@ class EpochResult:
     val_loss: float
     val_accuracy: float
     learning_rate: float
-    seconds: float
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
@@ -109,27 +126,28 @@ def fit(
     recipe: Recipe,
     optimiser: torch.optim.Optimizer,
     precision: str,
-    first_epoch: int = 1,
-) -> Iterator[Step | EpochResult]:
+    start: Step | None = None,
+) -> Iterator[Step | Validating | EpochResult]:
     """Train ``tail`` in place; yields after every step and at the end of every epoch.
 
-    The caller may stop at any yield; weights and optimiser are then whole. Patience, checkpoints
-    and the choice of the best epoch are the caller's.
+    The caller may stop at any yield; weights and optimiser are then whole, and the last ``Step``
+    says where ``start`` goes on. Patience, checkpoints and the choice of the best epoch are the
+    caller's.
     """
     # Two images a step at the least: normalisation over a batch of one means nothing.
     steps = max(1, min(math.ceil(batches.train_size / recipe.batch_size), batches.train_size // 2))
     weights = _class_weights(batches, recipe)
-    for epoch in range(first_epoch, recipe.epochs + 1):
-        started = time.monotonic()
+    start = start or Step()
+    for epoch in range(start.epoch, recipe.epochs + 1):
         generator = seeded(recipe.seed, epoch)
         order = torch.randperm(batches.train_size, generator=generator)
-        total_loss, right = 0.0, 0
+        total_loss, right = start.total_loss, start.right
         tail.train()
         for step, rows in enumerate(order.tensor_split(steps), start=1):
             progress = ((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)
-            rate = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress)
-            for group in optimiser.param_groups:
-                group["lr"] = rate * group["scale"]
+            rate = _set_rate(optimiser, recipe, progress)
+            if step <= start.step:
+                continue
             torch.manual_seed(_mix(recipe.seed, epoch, step))  # dropout
             images = batches.train(rows, epoch, seeded(recipe.seed, epoch, step))
             labels = batches.train_labels(rows)
@@ -143,8 +161,9 @@ def fit(
             optimiser.step()
             total_loss += loss.item() * len(rows)
             right += int((logits.argmax(1) == labels).sum())
-            yield Step(epoch, step, steps, loss.item(), len(rows))
-        val_loss, val_accuracy = validate(tail, batches, precision)
+            yield Step(epoch, step, steps, loss.item(), len(rows), total_loss, right)
+        start = Step()
+        val_loss, val_accuracy = yield from _validate(tail, batches, precision, epoch)
         yield EpochResult(
             epoch=epoch,
             train_loss=total_loss / batches.train_size,
@@ -152,21 +171,30 @@ def fit(
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             learning_rate=rate,
-            seconds=time.monotonic() - started,
         )
 
 
-@torch.inference_mode()
-def validate(tail: nn.Module, batches: Batches, precision: str) -> tuple[float, float]:
+def _set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float) -> float:
+    rate = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["scale"]
+    return rate
+
+
+def _validate(
+    tail: nn.Module, batches: Batches, precision: str, epoch: int
+) -> Generator[Validating, None, tuple[float, float]]:
     """Mean cross-entropy (no weights, no smoothing) and accuracy on the validation images."""
     tail.eval()
     loss, right, seen = 0.0, 0, 0
     for images, labels in batches.validation():
-        with autocast(precision):
+        # Not around the yield: the mode would reach into the caller.
+        with torch.inference_mode(), autocast(precision):
             logits = tail(images).float()
-        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+            loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         right += int((logits.argmax(1) == labels).sum())
         seen += len(labels)
+        yield Validating(epoch, seen, batches.val_size)
     return loss / seen, right / seen
 
 

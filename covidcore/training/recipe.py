@@ -34,8 +34,12 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "patience": (0, 1000),
     "threads": (0, 256),
+    "workers": (1, 64),
 }
-_NOT_IN_KEY = ("threads",)
+_NOT_IN_KEY = ("threads", "workers")
+
+VARIANTS = 4
+"""Stored versions of each image where activations are cached: as it is, and three varied."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class Recipe:
     """fp32, bf16, or auto: bf16 where a short trial shows that it is faster."""
     threads: int = 0
     """CPU threads; 0: all. Not part of a run's identity."""
+    workers: int = 1
+    """Processes that train together, each on its part of a batch. Not part of its identity."""
 
     def __post_init__(self) -> None:
         """Check every field, and the combinations that can not be trained."""

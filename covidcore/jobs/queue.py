@@ -1,0 +1,197 @@
+"""The queue: which run is handed to which runner, and when; the state of every run.
+
+No service runs it. Whoever asks for the list of runs, and every worker that ends, moves it on
+under a lock. What has been handed over is on disk, so any process can go on with it.
+"""
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from covidcore import storage
+from covidcore.config import Settings
+from covidcore.errors import DataError, RunError
+from covidcore.jobs.folder import Presence, RunFolder, State, derive_state, now
+from covidcore.jobs.runners import LocalRunner, Runner, RunnerUnavailable, open_runner
+
+_LAST_MOMENT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Handover:
+    """To whom an attempt was given, and under which key."""
+
+    attempt: int
+    runner: str
+    key: str
+
+
+class Queue:
+    """The runs of one home that wait, run and have ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folder = settings.home / "runs"
+        self._runners: dict[str, Runner] = {"local": LocalRunner(settings)}
+        self.problem = ""
+        """Why a runner did not answer the last time it was asked; empty where it did."""
+
+    @property
+    def runner(self) -> Runner:
+        """Where new attempts run.
+
+        Raises: RecipeError where ``COVIDCORE_RUNNER`` names no runner.
+        """
+        return self._runner(self._settings.runner)
+
+    def _runner(self, name: str) -> Runner:
+        if name not in self._runners:
+            self._runners[name] = open_runner(name, self._settings)
+        return self._runners[name]
+
+    def folders(self) -> list[RunFolder]:
+        """Every run of this home."""
+        if not self.folder.is_dir():
+            return []
+        found = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        return [RunFolder(path) for path in found if (path / "job.json").is_file()]
+
+    def state(self, folder: RunFolder) -> State:
+        """Where a run stands now."""
+        status = folder.status()
+        written = str(status.get("state"))
+        if written in (State.DONE, State.FAILED, State.CANCELLED):
+            return State(written)
+        handover = self._handover(folder, status)
+        if handover is None and folder.locked():
+            return State.RUNNING
+        presence = Presence.GONE
+        if handover is not None:
+            presence = self._presence(folder, handover, written)
+        state = derive_state(written, presence, handover is not None)
+        if state is State.INTERRUPTED:
+            # The worker may have ended between the two looks: what it wrote last counts.
+            return derive_state(str(folder.status().get("state")), presence, handover is not None)
+        return state
+
+    def put(self, folder: RunFolder) -> None:
+        """Make a run wait; the caller holds the submit lock, and no worker has the run."""
+        # A worker that has just written its end still holds the lock for a moment.
+        deadline, pause = time.monotonic() + _LAST_MOMENT_SECONDS, threading.Event()
+        while folder.locked() and time.monotonic() < deadline:
+            pause.wait(0.02)
+        attempt = int(folder.status().get("attempt") or 0) + 1
+        folder.cancel_file.unlink(missing_ok=True)
+        moment = now()
+        waiting = {"submitted": moment, "order": moment, "attempt": attempt, "message": ""}
+        storage.write_json(folder.status_file, {"state": State.QUEUED.value, **waiting})
+
+    def waiting(self) -> list[RunFolder]:
+        """Runs that wait on this machine, in the order in which they will start."""
+        waiting = [
+            folder
+            for folder in self.folders()
+            if self.state(folder) is State.QUEUED and not self._handover(folder, folder.status())
+        ]
+        return sorted(waiting, key=lambda folder: str(folder.status().get("order")))
+
+    def move(self, folder: RunFolder, places: int) -> None:
+        """Move a waiting run ``places`` forward (negative) or back in the order.
+
+        Raises: RunError where it does not wait here.
+        """
+        with self.locked():
+            line = self.waiting()
+            at = next((i for i, other in enumerate(line) if other.run == folder.run), None)
+            if at is None:
+                raise RunError(f"The run {folder.run} does not wait in the queue.")
+            orders = [str(other.status().get("order")) for other in line]
+            line.insert(max(0, min(len(line) - 1, at + places)), line.pop(at))
+            for other, order in zip(line, orders, strict=True):
+                other.write_status(State.QUEUED, order=order)
+
+    def stop(self, folder: RunFolder) -> State:
+        """Ask a run to stop; one that waits is cancelled at once. Returns the state it was in."""
+        with self.locked():
+            state = self.state(folder)
+            if state.ended:
+                return state
+            folder.ask_to_stop()
+            status = folder.status()
+            handover = self._handover(folder, status)
+            if handover is not None:
+                self._runner(handover.runner).stop(folder)
+            if state is State.QUEUED:
+                folder.write_status(State.CANCELLED, finished=now())
+        return state
+
+    def advance(self) -> None:
+        """Hand over what may start now."""
+        if not self.folder.is_dir():
+            return
+        with self.locked():
+            waiting = self.waiting()
+            if not waiting:
+                return
+            runner = self.runner
+            room = len(waiting) if runner.queues else self._settings.slots - self._running_here()
+            for folder in waiting[: max(0, room)]:
+                if not self._hand_over(runner, folder):
+                    return
+
+    def _hand_over(self, runner: Runner, folder: RunFolder) -> bool:
+        try:
+            key = runner.submit(folder)
+        except RunnerUnavailable as error:  # it stays in the queue until the place answers
+            self.problem = str(error)
+            return False
+        except RunError as error:
+            folder.write_status(State.FAILED, message=str(error), finished=now())
+            return True
+        self.problem = ""
+        attempt = int(folder.status().get("attempt") or 0)
+        handover = {"attempt": attempt, "runner": runner.name, "key": key}
+        storage.write_json(folder.handover, handover)
+        return True
+
+    def _running_here(self) -> int:
+        return sum(folder.locked() for folder in self.folders())
+
+    def _handover(self, folder: RunFolder, status: dict[str, Any]) -> Handover | None:
+        """To whom the present attempt was given; None where it still waits here."""
+        try:
+            handover = Handover(**storage.read_json(folder.handover))
+        except (DataError, TypeError):
+            return None
+        return handover if handover.attempt == status.get("attempt") else None
+
+    def _presence(self, folder: RunFolder, handover: Handover, written: str) -> Presence:
+        try:
+            presence = self._runner(handover.runner).status(folder)
+        except RunnerUnavailable as error:  # as it was when it was last heard of
+            self.problem = str(error)
+            return Presence.RUNNING if written == State.RUNNING else Presence.WAITING
+        return presence
+
+    @contextlib.contextmanager
+    def locked(self, name: str = "queue") -> Any:
+        """Keep other processes from changing the queue (or, as ``submit``, from adding runs).
+
+        Raises: DataError where the home can not be written to.
+        """
+        path: Path = self.folder / f".{name}.lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            lock.acquire()
+        except OSError as error:
+            raise DataError(f"{self.folder} can not be written to: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
