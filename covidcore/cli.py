@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except OSError as error:  # a refusal of the system that no room foresaw
+        print(visible(f"The system refused: {error}."), file=sys.stderr)
+        return 1
     try:
         if options.json:
             print(json.dumps(storage.plain(document), indent=1))

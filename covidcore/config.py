@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from covidcore.errors import CovidcoreError
+
+_ABOVE = Path(__file__).resolve().parents[1]
+
 DISCLAIMER = "For learning and research; not a medical device."
 
 
@@ -25,12 +29,18 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read the variables above; unset or empty ones take their defaults."""
+        """Read the variables above; unset or empty ones take their defaults.
+
+        Raises: CovidcoreError for the home folder of nobody.
+        """
         env = os.environ if environ is None else environ
 
         def path(name: str) -> Path | None:
             value = env.get(name, "").strip()
-            return Path(value).expanduser().absolute() if value else None
+            try:
+                return Path(value).expanduser().absolute() if value else None
+            except RuntimeError as error:  # ~somebody
+                raise CovidcoreError(f"{name} is {value}: there is no such user.") from error
 
         return cls(
             home=path("COVIDCORE_HOME") or Path(".covidcore").absolute(),
@@ -39,3 +49,10 @@ class Settings:
             runner=env.get("COVIDCORE_RUNNER", "").strip() or "local",
             weights=path("COVIDCORE_WEIGHTS"),
         )
+
+
+def child_environment() -> dict[str, str]:
+    """The environment for a child process: ours, and it finds this package wherever it starts."""
+    inherited = os.environ.get("PYTHONPATH")
+    search = f"{_ABOVE}{os.pathsep}{inherited}" if inherited else str(_ABOVE)
+    return {**os.environ, "PYTHONPATH": search}

@@ -45,7 +45,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             aside.unlink()
         if isinstance(error, OSError):
-            raise DataError(f"{path} could not be written: {error.strerror}.") from error
+            reason = error.strerror or error
+            raise DataError(f"{path} could not be written: {reason}.") from error
         raise
 
 
@@ -78,8 +79,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by UTF-8 ``text``."""
-    write_bytes(path, text.encode())
+    """Replace ``path`` by UTF-8 ``text``.
+
+    Half characters, as names that are not UTF-8 have, become ``\\udcff``: in JSON they come back.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -90,7 +94,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Replace ``path`` by a parquet file."""
     with replacing(path) as file:
-        table.to_parquet(file, index=False)
+        table.to_parquet(file, index=False, write_page_checksum=True)
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
@@ -119,10 +123,10 @@ def read_table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there.") from error
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+    except Exception as error:  # flipped bits were seen to raise seven kinds
         raise DataError(f"{path} can not be read: it is damaged or not parquet.") from error
 
 

@@ -39,7 +39,7 @@ def card(data: bytes, said: dict[str, Any]) -> None:
                 st.warning(f"No answer. {markdown(said['reason'])}", icon=":material/block:")
             else:
                 top = said["probabilities"][said["answer"]]
-                st.markdown(f"#### {markdown(said['answer'])}, {percent(top)}")
+                st.subheader(f"{markdown(said['answer'])}, {percent(top)}", anchor=False)
                 st.plotly_chart(
                     charts.probability_bars(said["probabilities"]),
                     key=f"bars-{said['file']}-{id(said)}",

@@ -1,31 +1,28 @@
 """The index: one row an image, one fingerprint a dataset; made once, checked again in a moment.
 
-A scan lists the files, reads only those whose size or time changed since the last scan of the
-same folder, and stores what it saw. The fingerprint depends on what the images are and on how
-they are labelled, not on where the folder is or on when it was copied.
+A scan lists the files, reads only those that are new to it (see ``facts``), and stores what it
+saw. The fingerprint depends on what the images are and on how they are labelled, not on where the
+folder is or on when it was copied.
 """
 
 import hashlib
-import os
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
+from covidcore.data.facts import Progress, read_facts
 from covidcore.data.layout import Ignored, Listing, list_files
 from covidcore.data.metadata import describe
-from covidcore.errors import DataError, DecodeError
+from covidcore.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int], None]
-
-_FACTS_VERSION = 2  # of what is read from one file; a change reads every file again
-_FACTS = ("width", "height", "mode", "sha256", "pixel_sha256", "dhash", "thumbnail", "reason")
+_TEXT = ("file", "label", "source", "group", "mode", "sha256", "pixel_sha256", "dhash", "mask")
+_COLUMNS = (*_TEXT[:4], "width", "height", "mode", "bytes", *_TEXT[5:8], "thumbnail", "mask")
+_STORED = ("name", "layout", "synthetic", "ignored", "duplicates", "seconds")
 
 
 @dataclass(frozen=True)
@@ -96,17 +93,15 @@ def scan(root: Path, home: Path, progress: Progress | None = None) -> Dataset:
     """
     started = time.monotonic()
     listing = list_files(root)
-    facts = _facts(listing, home, progress)
+    facts = read_facts(listing, home, progress)
     table = facts[facts["reason"] == ""].drop(columns=["reason", "mtime_ns"])
     _check_readable(listing, facts)
     table = table.assign(label=table["file"].map(listing.labels))
     table, problems = describe(table, listing.root)
-    table["mask"] = table["file"].map(listing.masks).fillna("")
-    columns = ["file", "label", "source", "group", "width", "height", "mode", "bytes"]
-    table = table[[*columns, "sha256", "pixel_sha256", "dhash", "thumbnail", "mask"]].reset_index(
-        drop=True
-    )
-    ignored = listing.ignored + problems
+    table["mask"] = [listing.masks.get(file, "") for file in table["file"]]
+    table = table[list(_COLUMNS)].astype(dict.fromkeys(_TEXT, str)).reset_index(drop=True)
+    unused = {item.file for item in problems}
+    ignored = [item for item in listing.ignored if item.file not in unused] + problems
     broken = facts[facts["reason"] != ""]
     return _stored(
         home,
@@ -142,18 +137,24 @@ def load(prefix: str, home: Path) -> Dataset:
     if len(found) != 1 or not prefix:
         what = "No dataset" if not found else "More than one dataset"
         raise DataError(f"{what} has a fingerprint that begins with “{prefix}”.")
-    folder = dataset_folder(home, found[0])
+    return _opened(dataset_folder(home, found[0]))
+
+
+def _opened(folder: Path) -> Dataset:
     about = storage.read_json(folder / "dataset.json")
-    return Dataset(
-        **{
-            **about,
-            "root": Path(about["root"]),
-            "classes": tuple(about["classes"]),
-            "ignored_files": [tuple(pair) for pair in about["ignored_files"]],
-            "unreadable": [tuple(pair) for pair in about["unreadable"]],
-            "index": storage.read_table(folder / "index.parquet"),
-        }
-    )
+    index = storage.read_table(folder / "index.parquet")
+    try:
+        return Dataset(
+            fingerprint=folder.name,
+            root=Path(about["root"]),
+            classes=tuple(about["classes"]),
+            ignored_files=[(file, reason) for file, reason in about["ignored_files"]],
+            unreadable=[(file, reason) for file, reason in about["unreadable"]],
+            index=index[list(_COLUMNS)],
+            **{name: about[name] for name in _STORED},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} was written by another version: scan it again.") from error
 
 
 def known(home: Path) -> list[DatasetInfo]:
@@ -169,77 +170,12 @@ def known(home: Path) -> list[DatasetInfo]:
                 root=Path(about["root"]),
                 layout=about["layout"],
                 synthetic=about["synthetic"],
-                classes=about["classes"],
+                classes={name: int(count) for name, count in about["classes"].items()},
             )
             found.append((path.stat().st_mtime_ns, info))
-        except (DataError, KeyError, TypeError, OSError):
+        except (DataError, AttributeError, KeyError, TypeError, ValueError, OSError):
             continue
     return [info for _, info in sorted(found, key=lambda item: -item[0])]
-
-
-def _facts(listing: Listing, home: Path, progress: Progress | None) -> "pd.DataFrame":
-    """One row a listed file: what decoding it told, from the store where it has not changed."""
-    import pandas as pd
-
-    key = storage.sha256_bytes(os.fsencode(listing.root))[:16]
-    path = home / "scans" / f"{key}-{_FACTS_VERSION}.parquet"
-    now = pd.DataFrame(
-        [(file, size, mtime) for file, (size, mtime) in listing.stats.items()],
-        columns=["file", "bytes", "mtime_ns"],
-    )
-    try:
-        before = storage.read_table(path)[["file", "bytes", "mtime_ns", *_FACTS]]
-    except (DataError, KeyError):
-        before = pd.DataFrame(columns=["file", "bytes", "mtime_ns", *_FACTS]).astype(
-            {"file": str, "bytes": "int64", "mtime_ns": "int64"}
-        )
-    table = now.merge(before, on=["file", "bytes", "mtime_ns"], how="left").sort_values("file")
-    table = table.reset_index(drop=True)
-    new = table.index[table["reason"].isna()]
-    if len(new):
-        read = _read_all([listing.root / file for file in table.loc[new, "file"]], progress)
-        for column, values in zip(_FACTS, zip(*read, strict=True), strict=True):
-            kept = table[column].astype(object)
-            kept.loc[new] = list(values)
-            table[column] = kept
-        table = table.astype({"width": "int64", "height": "int64"})
-    if len(new) or len(now) != len(before):
-        storage.write_table(path, table)
-    return table
-
-
-def _read_all(paths: list[Path], progress: Progress | None) -> list[tuple[Any, ...]]:
-    """Decode files on all cores (Pillow lets go of the interpreter while it decodes)."""
-    rows: list[tuple[Any, ...]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            for row in pool.map(_read, paths):
-                rows.append(row)
-                if progress:
-                    progress(len(rows), len(paths))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return rows
-
-
-def _read(path: Path) -> tuple[Any, ...]:
-    from covidcore.data.decode import Limits, decode
-    from covidcore.data.duplicates import thumbnail
-    from covidcore.data.hashes import dhash
-
-    try:
-        with path.open("rb") as file:
-            data = file.read(Limits().max_bytes + 1)
-        image = decode(data)
-    except DecodeError as error:
-        return 0, 0, "", "", "", "", b"", str(error)
-    except OSError as error:
-        return 0, 0, "", "", "", "", b"", f"The file can not be read: {error.strerror}."
-    height, width = image.pixels.shape
-    pixels = storage.sha256_bytes(b"%dx%d:" % (width, height) + image.pixels.tobytes())
-    looks = f"{dhash(image.pixels):016x}", thumbnail(image.pixels)
-    return width, height, image.mode, storage.sha256_bytes(data), pixels, *looks, ""
 
 
 def _check_readable(listing: Listing, facts: "pd.DataFrame") -> None:
@@ -266,18 +202,22 @@ def _count(ignored: list[Ignored], kind: str) -> int:
 
 
 def _stored(home: Path, dataset: Dataset) -> Dataset:
-    """Write what later calls open by fingerprint; count duplicates unless it was done before."""
+    """Write what later calls open by fingerprint; an index that is there already is left alone."""
     folder = dataset_folder(home, dataset.fingerprint)
-    about = folder / "dataset.json"
     try:
-        duplicates = storage.read_json(about)["duplicates"]
-    except (DataError, KeyError, TypeError):
+        before = _opened(folder)
+    except DataError:
+        before = None
+    if before is not None and before.index.equals(dataset.index):
+        duplicates = before.duplicates
+    else:  # new, damaged, or masks were added
         from covidcore.data.duplicates import count_duplicates
 
         duplicates = count_duplicates(dataset.index)
         storage.write_table(folder / "index.parquet", dataset.index)
-    values = {**dataset.__dict__, "duplicates": duplicates}
+    dataset = replace(dataset, duplicates=duplicates)
     counts = dataset.index["label"].value_counts()
-    stored = {key: value for key, value in values.items() if key != "index"}
-    storage.write_json(about, {**stored, "classes": {n: int(counts[n]) for n in dataset.classes}})
-    return Dataset(**values)
+    about = {key: value for key, value in dataset.__dict__.items() if key != "index"}
+    about["classes"] = {name: int(counts[name]) for name in dataset.classes}
+    storage.write_json(folder / "dataset.json", about)
+    return dataset

@@ -1,9 +1,10 @@
 """Several datasets as one folder: files linked, not copied, under the classes a person chose."""
 
+import contextlib
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,22 +13,33 @@ from covidcore import storage
 from covidcore.data.index import Dataset
 from covidcore.errors import DataError
 
+_TAKEN = ("images", "mask", "masks")
+_COLUMNS = ["file", "label", "source", "patient_id", "original_name"]
+
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:
     """Read ``"Their name=Our name"`` pairs.
 
     Raises: DataError for one that is no pair, or whose new name can not name a folder.
     """
-    mapping = {}
+    mapping: dict[str, str] = {}
     for item in items:
         theirs, separator, ours = item.partition("=")
         theirs, ours = theirs.strip(), ours.strip()
         if not separator or not theirs or not ours:
             raise DataError(f'“{item}” is no mapping: write --map "Their name=Our name".')
-        if "/" in ours or "\\" in ours or "\0" in ours or ours.startswith("."):
+        if not _can_be_class(ours):
             raise DataError(f"“{ours}” can not be the name of a class: it names a folder.")
+        if theirs in mapping:
+            raise DataError(f"“{theirs}” is mapped twice: to {mapping[theirs]} and to {ours}.")
         mapping[theirs] = ours
     return mapping
+
+
+def _can_be_class(name: str) -> bool:
+    printable = name.isprintable() and len(name.encode("utf-8", "replace")) <= 100
+    odd = "/" in name or "\\" in name or name.startswith(".") or name.lower() in _TAKEN
+    return printable and not odd
 
 
 def join(datasets: Sequence[Dataset], mapping: dict[str, str], to: Path) -> Path:
@@ -35,33 +47,51 @@ def join(datasets: Sequence[Dataset], mapping: dict[str, str], to: Path) -> Path
 
     Classes are renamed by ``mapping``; where one is given, classes not in it are left out.
     Images whose source is unknown take the name of their folder as the source. Returns ``to``.
-    Raises: DataError where ``to`` holds something already, or the mapping fits no class.
+    Raises: DataError where ``to`` holds something already, the mapping fits no class or leaves
+    fewer than two, or the disk refuses.
     """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise DataError(f"{to} exists and is not empty: choose another folder.")
+    several = len(datasets) > 1
+    rows = [row for dataset in datasets for row in _rows(dataset, mapping, several)]
+    _check_mapping(datasets, mapping, {row["label"] for row in rows})
+    with _staging(to) as folder:
+        _place(rows, folder)
+        storage.write_csv(folder / "metadata.csv", pd.DataFrame(rows)[_COLUMNS])
+        if all(dataset.synthetic for dataset in datasets):
+            storage.write_json(folder / "dataset.json", {"synthetic": True})
+        if to.exists():
+            to.rmdir()
+        folder.rename(to)
+    storage.sync_folder(to.parent)
+    return to
+
+
+def _check_mapping(datasets: Sequence[Dataset], mapping: dict[str, str], made: set[str]) -> None:
     present = {name for dataset in datasets for name in dataset.classes}
     unknown = sorted(set(mapping) - present)
     if unknown:
         raise DataError(
             f"There is no class “{unknown[0]}” to map; there are {', '.join(sorted(present))}."
         )
-    to.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=to.parent, prefix=f".{to.name[:40]}-"))
+    if len(made) < 2:
+        raise DataError(
+            f"Only one class, “{min(made)}”, would be left: classes that are not mapped are left "
+            "out. A classifier needs two or more."
+        )
+
+
+@contextlib.contextmanager
+def _staging(to: Path) -> Iterator[Path]:
+    """A hidden folder beside ``to`` that is gone when the block ends, unless it was renamed."""
+    folder = to.parent / f".{to.name[:40]}-{secrets.token_hex(6)}"
     try:
-        rows = [row for dataset in datasets for row in _rows(dataset, mapping, len(datasets) > 1)]
-        _place(rows, staging)
-        columns = ["file", "label", "source", "patient_id", "original_name"]
-        storage.write_csv(staging / "metadata.csv", pd.DataFrame(rows)[columns])
-        if all(dataset.synthetic for dataset in datasets):
-            storage.write_json(staging / "dataset.json", {"synthetic": True})
-        if to.exists():
-            to.rmdir()
-        staging.rename(to)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    storage.sync_folder(to.parent)
-    return to
+        if to.exists() and (not to.is_dir() or any(to.iterdir())):
+            raise DataError(f"{to} exists and is not empty: choose another folder.")
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise DataError(f"{to} could not be made: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rows(dataset: Dataset, mapping: dict[str, str], several: bool) -> list[dict[str, str]]:
@@ -82,7 +112,7 @@ def _rows(dataset: Dataset, mapping: dict[str, str], several: bool) -> list[dict
                 "original_name": row["file"],
                 "from": str(dataset.root / row["file"]),
                 "mask": str(dataset.root / row["mask"]) if row["mask"] else "",
-                "name": f"{dataset.name}-{name}" if several else name,
+                "name": f"{dataset.name[:40]}-{name}" if several else name,
             }
         )
     return rows
@@ -90,30 +120,40 @@ def _rows(dataset: Dataset, mapping: dict[str, str], several: bool) -> list[dict
 
 def _place(rows: list[dict[str, str]], folder: Path) -> None:
     """Link every file into its class folder, and write down under which name."""
-    taken: set[str] = set()
+    used: dict[str, int] = {}
     masked = any(row["mask"] for row in rows)
     for row in rows:
-        given = Path(row["name"])
         images = f"{row['label']}/images" if masked else row["label"]
-        name, number = row["name"], 1
-        while f"{images}/{name}".lower() in taken:
-            number += 1
-            name = f"{given.stem}-{number}{given.suffix}"
-        taken.add(f"{images}/{name}".lower())
-        row["file"] = f"{images}/{name}"
-        _link(row["from"], folder / row["file"])
+        name = _free_name(f"{images}/{row['name']}", used)
+        row["file"] = name
+        _link(row["from"], folder / name)
         if row["mask"]:
             mask = f"{row['label']}/masks/{Path(name).stem}{Path(row['mask']).suffix}"
             _link(row["mask"], folder / mask)
 
 
+def _free_name(file: str, used: dict[str, int]) -> str:
+    """``file``, or with a number behind its stem; ``used`` holds the last number of each stem.
+
+    The suffix does not count, as a mask bears its image's stem, nor does case, as on some disks.
+    """
+    stem, suffix = file.removesuffix(Path(file).suffix), Path(file).suffix
+    name = stem
+    while name.casefold() in used:
+        used[stem.casefold()] += 1
+        name = f"{stem}-{used[stem.casefold()]}"
+    used[name.casefold()] = 1
+    return name + suffix
+
+
 def _link(source: str, target: Path) -> None:
-    """A hard link where the disk is the same, else a copy."""
+    """A hard link where the disk is the same, else a copy; never over what is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, target)
+        os.link(Path(source).resolve(), target)  # resolved: a link to a link would lead elsewhere
     except OSError:
         try:
-            shutil.copyfile(source, target)
+            with Path(source).open("rb") as file, target.open("xb") as copy:
+                shutil.copyfileobj(file, copy)
         except OSError as error:
             raise DataError(f"{source} can not be imported: {error.strerror}.") from error

@@ -62,15 +62,19 @@ def list_files(root: Path) -> Listing:
     masks: list[str] = []
     for entry in _walk(root, listing.ignored):
         file = Path(entry.path).relative_to(root).as_posix()
-        reason = _reason_to_ignore(file, entry, root)
-        if reason is None:
-            stat = entry.stat()
-            listing.labels[file] = file.split("/", 1)[0]
-            listing.stats[file] = (stat.st_size, stat.st_mtime_ns)
-        else:
-            listing.ignored.append(Ignored(file, *reason))
+        try:
+            reason = _reason_to_ignore(file, entry, root)
+            if reason is None:
+                stat = entry.stat()
+                listing.stats[file] = (stat.st_size, stat.st_mtime_ns)
+                listing.labels[file] = file.split("/", 1)[0]
+        except OSError as error:  # a loop of links, or gone meanwhile
+            reason = "other", f"it can not be opened: {error.strerror}"
+        if reason is not None:
+            listing.ignored.append(Ignored(_printable(file), *reason))
             if reason[0] == "masks":
                 masks.append(file)
+    listing.ignored.sort(key=lambda item: item.file)
     _check_classes(listing)
     listing.labels = dict(sorted(listing.labels.items()))
     listing.classes = tuple(sorted(set(listing.labels.values())))
@@ -80,15 +84,25 @@ def list_files(root: Path) -> Listing:
 
 
 def _checked(root: Path) -> Path:
-    if not root.exists():
-        raise DataError(f"There is no folder {root}.")
-    if not root.is_dir():
-        raise DataError(f"{root} is a file, not a folder of class folders.")
+    name = _printable(str(root))
     try:
-        next(os.scandir(root), None)
+        if not root.exists():
+            raise DataError(f"There is no folder {name}.")
+        if not root.is_dir():
+            raise DataError(f"{name} is a file, not a folder of class folders.")
+        with os.scandir(root) as entries:
+            next(entries, None)
     except OSError as error:
-        raise DataError(f"The folder {root} can not be read: {error.strerror}.") from error
-    return root.resolve()
+        raise DataError(f"The folder {name} can not be read: {error.strerror}.") from error
+    root = root.resolve()
+    if _printable(str(root)) != str(root):
+        raise DataError(f"The name of the folder {name} is not valid UTF-8: rename it.")
+    return root
+
+
+def _printable(name: str) -> str:
+    r"""A name that can be shown and stored: bytes that are not UTF-8 are written ``\udcff``."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _visible_folders(folder: Path) -> list[Path]:
@@ -120,13 +134,14 @@ def _is_hidden(name: str) -> bool:
 
 
 def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
-    """Yield every file below ``folder``; hidden, linked and closed folders go to ``ignored``."""
+    """Yield every file and link below ``folder``; hidden and closed folders go to ``ignored``."""
     top, stack = folder, [folder]
     while stack:
         current = stack.pop()
 
         def skip(path: str, kind: Kind, reason: str) -> None:
-            ignored.append(Ignored(Path(path).relative_to(top).as_posix(), kind, reason))
+            file = Path(path).relative_to(top).as_posix()
+            ignored.append(Ignored(_printable(file), kind, reason))
 
         try:
             entries = list(os.scandir(current))
@@ -135,10 +150,7 @@ def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
             continue
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
-                if entry.is_symlink() and entry.is_dir():
-                    skip(entry.path, "other", "a link to a folder is not followed")
-                else:
-                    yield entry
+                yield entry
             elif _is_hidden(entry.name):
                 skip(entry.path, "hidden", "a hidden folder")
             else:
@@ -150,20 +162,20 @@ def _reason_to_ignore(file: str, entry: os.DirEntry[str], root: Path) -> tuple[K
     parts = file.split("/")
     if _is_hidden(entry.name):
         return "hidden", "a hidden file"
-    try:
-        file.encode()
-    except UnicodeEncodeError:
+    if _printable(file) != file:
         return "other", "its name is not valid UTF-8"
-    if any(part.lower() in _MASKS for part in parts[:-1]):
-        return "masks", "a lung mask, not a radiograph"
+    if entry.is_symlink() and entry.is_dir():
+        return "other", "a link to a folder is not followed"
     if not entry.name.lower().endswith(SUFFIXES):
         return "other", "not a PNG or JPEG file"
-    if len(parts) == 1:
-        return "other", "it lies in no class folder"
-    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-        return "other", "a link that leads out of the dataset"
     if not entry.is_file():
         return "other", "not a regular file"
+    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+        return "other", "a link that leads out of the dataset"
+    if any(part.lower() in _MASKS for part in parts[:-1]):
+        return "masks", "a lung mask, not a radiograph"
+    if len(parts) == 1:
+        return "other", "it lies in no class folder"
     return None
 
 
@@ -174,18 +186,19 @@ def _check_classes(listing: Listing) -> None:
     where = f"in {listing.root}"
     if not filled:
         raise DataError(
-            f"No PNG or JPEG image was found {where}. A dataset is a folder that holds one "
-            "folder of images for each class."
+            f"No PNG or JPEG image was found {where}{_because(listing.ignored)}. A dataset is a "
+            "folder that holds one folder of images for each class."
         )
-    if filled and {name.lower() for name in filled} <= _SPLIT_NAMES | _IMAGES:
+    if {name.lower() for name in filled} <= _SPLIT_NAMES | _IMAGES:
         raise DataError(
             f"The folders {where} are named {_names(filled)}: these are not classes. Give the "
             "folder that holds one folder for each class."
         )
     if empty:
         raise DataError(
-            f"The class folder {_names(empty)} {where} holds no PNG or JPEG image. Every folder "
-            "there is taken as a class: fill it, or move it away."
+            f"The class folder {_names(empty)} {where} holds no PNG or JPEG image"
+            f"{_because(listing.ignored, empty[0])}. Every folder there is taken as a class: fill "
+            "it, or move it away."
         )
     if len(filled) < 2:
         raise DataError(
@@ -193,18 +206,28 @@ def _check_classes(listing: Listing) -> None:
         )
 
 
+def _because(ignored: list[Ignored], folder: str = "") -> str:
+    """The first reason, in brackets, why something in ``folder`` was not taken."""
+    folder = _printable(folder)
+    for item in ignored:
+        if item.kind == "other" and (not folder or f"{item.file}/".startswith(f"{folder}/")):
+            return f" ({item.file}: {item.reason})"
+    return ""
+
+
 def _names(names: set[str] | list[str]) -> str:
-    return ", ".join(f"“{name}”" for name in sorted(names))
+    return ", ".join(f"“{_printable(name)}”" for name in sorted(names))
 
 
 def _link_masks(labels: dict[str, str], masks: list[str]) -> dict[str, str]:
-    """Join ``CLASS/images/x.png`` with ``CLASS/masks/x.png`` by folder and stem."""
+    """Join ``CLASS/images/x.png`` with ``CLASS/masks/x.png`` by folder and stem.
+
+    ``images`` and ``masks`` may stand anywhere in the path.
+    """
 
     def key(file: str) -> tuple[str, str]:
-        folder, _, name = file.rpartition("/")
-        parts = folder.split("/")
-        if parts[-1].lower() in _IMAGES | _MASKS:
-            parts.pop()
+        *folders, name = file.split("/")
+        parts = [part for part in folders if part.lower() not in _IMAGES | _MASKS]
         return "/".join(parts), name.rsplit(".", 1)[0]
 
     by_key = {key(mask): mask for mask in sorted(masks)}

@@ -1,6 +1,8 @@
 """What is said about the images beside them: ``metadata.csv`` and Kaggle's spreadsheets."""
 
+import contextlib
 import re
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
@@ -21,6 +23,7 @@ _COLLECTIONS = (
     ("rsna", "RSNA"),
     ("paultimothymooney", "chest-xray-pneumonia"),
 )
+_MAX_WORKBOOK = 100 * 2**20  # bytes, unpacked
 # Names of the Kermany collection carry the patient: person1000_virus_1681, NORMAL2-IM-0627-0001.
 _PATIENT = re.compile(r"(person\d+_(?:virus|bacteria))_\d+|((?:NORMAL2?-)?IM-\d+)-\d{4}(?:-\d+)?")
 
@@ -33,6 +36,8 @@ def describe(table: "pd.DataFrame", root: Path) -> tuple["pd.DataFrame", list[Ig
     table = table.assign(source="", group=table["file"].map(patient_from_name))
     problems: list[Ignored] = []
     for workbook in sorted(root.glob("*.metadata.xlsx")):
+        if not workbook.is_file():  # to open a pipe would wait for ever
+            continue
         try:
             sources = _workbook_sources(workbook)
         except Exception as error:  # a zip of XML from a stranger: any error means "unusable"
@@ -65,15 +70,19 @@ def _workbook_sources(path: Path) -> dict[str, str]:
     """File stem (case-folded: the sheet says NORMAL-1, the file is Normal-1) -> collection."""
     from openpyxl.reader.excel import load_workbook
 
+    with zipfile.ZipFile(path) as parts:  # its reader inflates no part beyond the size declared
+        if sum(part.file_size for part in parts.infolist()) > _MAX_WORKBOOK:
+            raise ValueError("an archive that unpacks to far more than a list of images")
     book = load_workbook(path, read_only=True, data_only=True)  # type: ignore[no-untyped-call]
-    rows = book.worksheets[0].iter_rows(values_only=True)
-    header = [str(cell or "").strip().upper() for cell in next(rows)]
-    name, url = header.index("FILE NAME"), header.index("URL")
-    return {
-        str(row[name]).strip().casefold(): source_of(str(row[url] or ""))
-        for row in rows
-        if row[name]
-    }
+    with contextlib.closing(book):
+        rows = book.worksheets[0].iter_rows(values_only=True)
+        header = [str(cell or "").strip().upper() for cell in next(rows)]
+        name, url = header.index("FILE NAME"), header.index("URL")
+        return {
+            str(row[name]).strip().casefold(): source_of(str(row[url] or ""))
+            for row in rows
+            if len(row) > max(name, url) and row[name]
+        }
 
 
 def _from_csv(table: "pd.DataFrame", path: Path, problems: list[Ignored]) -> "pd.DataFrame":
@@ -93,6 +102,6 @@ def _from_csv(table: "pd.DataFrame", path: Path, problems: list[Ignored]) -> "pd
     rows = rows.drop_duplicates("file").set_index("file")
     for column, name in (("source", "source"), ("group", "patient_id")):
         if name in rows:
-            given = table["file"].map(rows[name]).fillna("").str.strip()
+            given = table["file"].map(rows[name].to_dict()).astype("str").fillna("").str.strip()
             table[column] = given.where(given != "", table[column])
     return table

@@ -1,5 +1,7 @@
 """Decode once: every image of a dataset as one memory-mapped array of grey squares."""
 
+import contextlib
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from covidcore import storage
 from covidcore.data.decode import decode
-from covidcore.data.index import Dataset, Progress, dataset_folder
+from covidcore.data.facts import Progress
+from covidcore.data.index import Dataset, dataset_folder
 from covidcore.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
@@ -43,8 +46,13 @@ def pixel_array(
     path = dataset_folder(home, dataset.fingerprint) / f"pixels-{size}.npy"
     array = _open(path, len(dataset.index), size)
     if array is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with contextlib.ExitStack() as held:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(path.with_suffix(".lock")))
+            except OSError as error:
+                reason = f"{path.parent} can not be written to: {error.strerror}."
+                raise DataError(reason) from error
             array = _open(path, len(dataset.index), size)
             if array is None:
                 _build(dataset, size, path, progress)
@@ -58,23 +66,30 @@ def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
     """Map a whole file, or None: a map over a short file would kill the process with SIGBUS."""
     import numpy as np
 
+    header = _header(rows, size)
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            whole = path.stat().st_size == file.tell() + rows * size * size
-    except (OSError, ValueError):
+            whole = os.fstat(file.fileno()).st_size == len(header) + rows * size * size
+            if not whole or file.read(len(header)) != header:
+                return None
+            return np.memmap(file, np.uint8, "r", len(header), (rows, size, size))
+    except OSError:
         return None
-    if version != (1, 0) or shape != (rows, size, size) or dtype != np.uint8 or not whole:
-        return None
-    array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
+
+
+def _header(rows: int, size: int) -> bytes:
+    """What numpy writes before the pixels; compared whole, as parsing a damaged one may raise."""
+    import numpy as np
+
+    header = io.BytesIO()
+    shape = (rows, size, size)
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
 
 
 def _build(dataset: Dataset, size: int, path: Path, progress: Progress | None) -> None:
-    import numpy as np
-
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(dataset.index), size, size)}
     files = list(zip(dataset.index["file"], dataset.index["sha256"], strict=True))
 
     def read(item: tuple[str, str]) -> bytes:
@@ -85,12 +100,13 @@ def _build(dataset: Dataset, size: int, path: Path, progress: Progress | None) -
                 raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
             return resize(decode(data).pixels, size).tobytes()
         except (OSError, DecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise DataError(
-                f"{file} can not be read any more ({error}): scan the dataset again."
+                f"{file} can not be read any more ({reason}): scan the dataset again."
             ) from error
 
     with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
-        np.lib.format.write_array_header_1_0(out, header)
+        out.write(_header(len(files), size))
         # Space first: a full disk is then one clear error, and not half a file later.
         storage.reserve(out, path.parent, len(files) * size * size)
         try:

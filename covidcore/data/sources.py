@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from covidcore.config import Settings
-from covidcore.data.index import Dataset, Progress, load, scan
+from covidcore.data.facts import Progress
+from covidcore.data.index import Dataset, load, scan
 from covidcore.data.joining import join
 from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.errors import DataError
@@ -24,10 +25,17 @@ def resolve(spec: str, settings: Settings, progress: Progress | None = None) -> 
     match = _PHANTOMS.fullmatch(spec)
     if match:
         return make_phantoms(int(match[1] or PHANTOMS), settings, progress)
-    path = Path(spec).expanduser()
-    if path.is_file() and path.suffix.lower() == ".zip":
+    if not spec.strip():
+        raise DataError("No dataset was named: give a folder, or phantoms.")
+    try:
+        path = Path(spec).expanduser()
+        there, is_file = path.exists(), path.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long, a closed folder; ~somebody
+        reason = getattr(error, "strerror", None) or "there is no such user"
+        raise DataError(f"{spec} can not be opened: {reason}.") from error
+    if is_file and path.suffix.lower() == ".zip":
         raise DataError(f"{path} is a zip archive: unpack it, and give the folder.")
-    if not path.exists() and re.fullmatch(r"[0-9a-f]{4,32}", spec):
+    if not there and re.fullmatch(r"[0-9a-f]{4,32}", spec):
         return load(spec, settings.home)
     return scan(path, settings.home, progress)
 

@@ -76,8 +76,9 @@ def _deal(counts: "NDArray[np.int64]", shares: "NDArray[np.float64]") -> list[in
     chosen = []
     for row in counts:
         present = row > 0
-        # How full each set would be, as a share of what it wants, in its fullest class.
-        filled = ((have + row)[:, present] / want[:, present]).max(axis=1)
+        # How full each set would be, as a share of what it wants, in its fullest class. Half a
+        # group is counted (Webster's method): whole ones would favour the largest set.
+        filled = ((have + row / 2)[:, present] / want[:, present]).max(axis=1)
         # A set without a class gets one while there are only as many groups left as such sets.
         lacking = (have == 0) & present
         urgent = (lacking & (left <= lacking.sum(axis=0))).any(axis=1)

@@ -1,12 +1,11 @@
 """Where a worker runs. This release: on this machine, as a process that outlives its parent."""
 
-import os
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
+from covidcore.config import child_environment
 from covidcore.jobs.folder import RunFolder, State
 
 _START_SECONDS = 60.0
@@ -18,9 +17,6 @@ def start_local(folder: RunFolder) -> None:
     The worker has a session of its own: it lives on when the app, its terminal or the browser
     tab is closed. If it ends before it has taken the lock, the run is marked as failed.
     """
-    package = Path(__file__).resolve().parents[2]
-    inherited = os.environ.get("PYTHONPATH")
-    search = f"{package}{os.pathsep}{inherited}" if inherited else str(package)
     with folder.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "covidcore.jobs.worker", str(folder.path)],
@@ -28,7 +24,7 @@ def start_local(folder: RunFolder) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": search, "PYTHONUNBUFFERED": "1"},
+            env={**child_environment(), "PYTHONUNBUFFERED": "1"},
         )
     # Someone has to take note of the worker's end, or it stays a zombie of a long-lived app.
     threading.Thread(target=process.wait, daemon=True).start()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from covidcore import storage
-from covidcore.errors import DataError, RunError
+from covidcore.errors import DataError, RecipeError, RunError
 from covidcore.training.recipe import Recipe
 
 try:
@@ -80,13 +80,16 @@ class RunFolder:
         Raises: RunError where the file is missing or damaged.
         """
         try:
-            job = storage.read_json(self.job)
+            job = dict(storage.read_json(self.job))
             Recipe.from_json(job["recipe"])
-        except (DataError, KeyError, TypeError) as error:
+            missing = {"dataset", "classes", "split", "weights"} - set(job)
+        except (DataError, RecipeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"The run {self.run} is damaged: its job.json can not be read."
             ) from error
-        return dict(job)
+        if missing:
+            raise RunError(f"The run {self.run} is damaged: its job.json is not complete.")
+        return job
 
     def status(self) -> dict[str, Any]:
         """What the worker last wrote; an unreadable file reads as an interrupted run."""
@@ -122,6 +125,13 @@ class RunFolder:
             except OSError:
                 return True
             return False
+
+    def epochs_done(self) -> int:
+        """Epochs in the history so far."""
+        try:
+            return max(0, len(self.history.read_text().splitlines()) - 1)
+        except OSError:
+            return 0
 
     def events(self) -> list[dict[str, Any]]:
         """The last events of the log; lines that are no JSON objects are passed over."""

@@ -52,7 +52,7 @@ def describe(folder: RunFolder) -> RunInfo:
         dataset=job["dataset"],
         dataset_name=str(job.get("dataset_name", "")),
         phase=live.get("phase", "starting" if state is State.RUNNING else ""),
-        epoch=int(live.get("epoch", status.get("epoch", 0))),
+        epoch=int(live.get("epoch", folder.epochs_done())),
         epochs=recipe["epochs"],
         step=int(live.get("step", 0)),
         steps=int(live.get("steps", 0)),

@@ -206,6 +206,7 @@ class RunStore:
             if folder.state() is State.RUNNING:
                 raise RunError(f"The run {run} is running: cancel it first.")
             aside = self.folder / f".removed-{run}"
+            shutil.rmtree(aside, ignore_errors=True)  # of a removal that was cut short
             folder.path.rename(aside)  # gone for every reader at once
         shutil.rmtree(aside, ignore_errors=True)
 

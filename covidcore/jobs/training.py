@@ -154,6 +154,8 @@ def _fit(
     recipe, done = run.recipe, len(position.history)
     started, images = time.monotonic(), 0
     to_do = (recipe.epochs - done) * batches.train_size
+    if _out_of_patience(recipe, position):
+        return
     for event in fit(run.tail, batches, recipe, optimiser, run.tail_precision, done + 1):
         if isinstance(event, Step):
             images += event.images
@@ -172,8 +174,14 @@ def _fit(
         resumable.save(folder, run.tail, optimiser, position)
         storage.write_csv(folder.history, pd.DataFrame(position.history))
         reporter.epoch(**dataclasses.asdict(event))
-        if recipe.patience and event.epoch - position.best_result.epoch >= recipe.patience:
-            break
+        if _out_of_patience(recipe, position):
+            return
+
+
+def _out_of_patience(recipe: Recipe, position: resumable.Position) -> bool:
+    if not recipe.patience or not position.history:
+        return False
+    return position.history[-1].epoch - position.best_result.epoch >= recipe.patience
 
 
 def _finish(

@@ -50,7 +50,7 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     """Train, and write down how it ended."""
     signal.signal(signal.SIGTERM, _on_terminate)
     with contextlib.suppress(OSError, AttributeError):
-        os.nice(_NICENESS)
+        os.nice(max(0, _NICENESS - os.nice(0)))  # the child of a worker is nice already
     reporter = Reporter(folder)
     started = time.monotonic()
     folder.write_status(State.RUNNING, started=now(), finished=None, message="")

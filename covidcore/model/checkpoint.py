@@ -4,6 +4,7 @@ Nothing is unpickled. The contract is written last, so a folder with a contract 
 holds the hash of the tensors, the classes in the order of the outputs, and the preprocessing.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,10 @@ def _contract(folder: Path) -> tuple[Contract, str]:
                 k: values.get(k) for k in ("recipe", "dataset", "dataset_name", "split", "weights")
             },
         )
-        if not contract.temperature > 0 or len(set(contract.classes)) < 2:
-            raise ValueError("temperature or classes")
+        if not 0 < contract.temperature < math.inf:
+            raise ValueError("temperature")
+        if not 2 <= len(contract.classes) == len(set(contract.classes)):
+            raise ValueError("classes")
         return contract, str(values["sha256"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONTRACT} is damaged: train this run again.") from error

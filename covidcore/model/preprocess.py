@@ -1,5 +1,6 @@
 """The one way from a grey image to what the network sees, for training, evaluation and upload."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,8 +38,17 @@ class Preprocessing:
         """
         try:
             made = cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+            sound = (
+                isinstance(made.image_size, int)
+                and 32 <= made.image_size <= 4096
+                and len(made.mean) == len(made.std) == 3
+                and all(map(math.isfinite, (*made.mean, *made.std)))
+                and min(made.std) > 0
+            )
         except (TypeError, KeyError) as error:
             raise CheckpointError("The preprocessing of this model is not understood.") from error
+        if not sound:
+            raise CheckpointError("The preprocessing of this model holds impossible values.")
         if (made.resize, made.channels) != (cls.resize, cls.channels):
             raise CheckpointError("This model was trained with a preprocessing unknown here.")
         return made

@@ -5,6 +5,7 @@ Resolving imports no torch, so that a page can do it; only ``load_into`` does.
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidcore.config import Settings
+from covidcore.config import Settings, child_environment
 from covidcore.errors import WeightsError
 from covidcore.storage import sha256_file, write_bytes
 
@@ -147,7 +148,12 @@ def _fetch(arch: str, file: str, settings: Settings) -> Path:
     command = [sys.executable, "-m", "covidcore.model.fetch", arch, str(folder)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_FETCH_SECONDS,
+            env=child_environment(),
+            check=False,
         )
         answer = done.stdout.strip().splitlines()
     except subprocess.TimeoutExpired:
@@ -192,8 +198,10 @@ def _described(path: Path, name: str) -> Weights:
         try:
             about = json.loads(beside.read_text("utf-8"))
             mean, std = (tuple(float(v) for v in about[key]) for key in ("mean", "std"))
-            if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std):
-                raise ValueError("three values a channel")
+            if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, (*mean, *std))):
+                raise ValueError("three numbers each")
+            if not min(std) > 0:
+                raise ValueError("a deviation is above zero")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(
                 f"{beside} does not state mean and std, three numbers each."

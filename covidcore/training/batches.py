@@ -31,7 +31,8 @@ class _Labelled(ABC):
     ) -> None:
         self.classes = classes
         self.train_size = len(train_rows)
-        self.train_rows, self.val_rows = train_rows, val_rows
+        # Copies, for rows out of a table are read-only, which torch does not like.
+        self.train_rows, self.val_rows = train_rows.copy(), val_rows.copy()
         self.labels = torch.from_numpy(labels.copy()).to(device())
         counts = np.bincount(labels[train_rows], minlength=classes)
         self.class_counts = torch.from_numpy(counts).to(device())
@@ -131,4 +132,4 @@ def image_sizes(image_size: int, epochs: int, progressive: bool) -> tuple[int, .
         return (image_size,) * epochs
     steps = [max(32, round(image_size * share / 32) * 32) for share in (4 / 7, 5 / 7)]
     sizes = [*steps, image_size]
-    return tuple(sizes[epoch * 3 // epochs] for epoch in range(epochs))
+    return (*(sizes[epoch * 3 // epochs] for epoch in range(epochs - 1)), image_size)

@@ -116,7 +116,8 @@ def fit(
     The caller may stop at any yield; weights and optimiser are then whole. Patience, checkpoints
     and the choice of the best epoch are the caller's.
     """
-    steps = math.ceil(batches.train_size / recipe.batch_size)
+    # Two images a step at the least: normalisation over a batch of one means nothing.
+    steps = max(1, min(math.ceil(batches.train_size / recipe.batch_size), batches.train_size // 2))
     weights = _class_weights(batches, recipe)
     for epoch in range(first_epoch, recipe.epochs + 1):
         started = time.monotonic()

@@ -4,7 +4,6 @@ Knows no data and no torch, so that pages and the job store can use it at no cos
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -97,7 +96,7 @@ class Recipe:
                 )
         for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
+            if not low <= value <= high:  # NaN too
                 raise RecipeError(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
         if not 0 <= self.backbone_rate <= 1:
             raise RecipeError(
