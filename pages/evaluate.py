@@ -75,7 +75,8 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
         "to “source alone”, the less it shows."
     )
 
-    matrix, detail = st.columns(2, gap="large")
+    halves = st.grid(2, min_column_width=380, gap="large")
+    matrix, detail = halves.cell(), halves.cell()
     with matrix:
         st.subheader("Confusion matrix", anchor=False)
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -154,8 +154,8 @@ def test_import_draws_phantoms(ask: Ask) -> None:
 
 def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> None:
     arguments = [
-        *("train", finished.dataset.root, "--set", "arch=efficientnet_b0"),
-        *("--set", "weights=none", "--set", "image_size=32", "--set", "epochs=16"),
+        *("train", finished.dataset.root, "--set", "arch=densenet121"),
+        *("--set", "weights=none", "--set", "image_size=32", "--set", "epochs=7"),
         *("--set", "batch_size=8", "--set", "precision=fp32"),
     ]
     status, document = ask(*arguments)
@@ -163,7 +163,7 @@ def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> No
     assert list(document) == TRAIN
     assert list(document["test"]) == EVALUATE
     assert (document["run"], document["state"]) == (finished.run, "done")
-    assert (document["cached"], document["epochs"]) == (True, 16)
+    assert (document["cached"], document["epochs"]) == (True, 7)
     status, out, _ = run(*arguments)
     assert status == 0
     assert "(finished before)" in out
@@ -177,7 +177,7 @@ def test_runs(ask: Ask, run: Run, finished: Trained) -> None:
     assert documents[0]["run"] == finished.run
     status, out, _ = run("runs")
     assert f"{finished.run}" in out
-    assert "16/16" in out
+    assert "7/7" in out
 
 
 def test_runs_of_a_new_home(ask: Ask, run: Run, home: Path) -> None:

@@ -84,11 +84,18 @@ def server(tmp_path: Path) -> Iterator[Server]:
             server.store.cancel(run.run)
 
 
+def missing(what: str) -> None:
+    """Skip, with the reason; where CI runs there has to be a browser, and it is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
 @pytest.fixture
 def chromium() -> Iterator:
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip(f"no chromium on this machine (looked for {', '.join(NAMES)})")
+        missing(f"no chromium on this machine (looked for {', '.join(NAMES)})")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     sync_api.expect.set_options(timeout=60_000)
     with sync_api.sync_playwright() as playwright:

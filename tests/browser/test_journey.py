@@ -138,5 +138,7 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("cancelled", exact=True).first).to_be_visible()
     assert server.store.info(run.run).state is State.CANCELLED
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("running", exact=True).first).to_be_visible()
     assert console == []
     assert "Traceback" not in server.log.read_text()

@@ -40,7 +40,7 @@ def test_a_finished_run_has_everything(finished: Trained) -> None:
         *("predictions.parquet", "report.json"),
     }
     info = store.info(run)
-    assert (info.state, info.epoch, info.epochs, info.message) == (State.DONE, 16, 16, "")
+    assert (info.state, info.epoch, info.epochs, info.message) == (State.DONE, 7, 7, "")
     assert info.name == "a finished run"
     assert info.seconds is not None
     assert info.seconds > 0
@@ -50,7 +50,7 @@ def test_a_finished_run_has_everything(finished: Trained) -> None:
 
     history = store.history(run)
     assert list(history.columns) == HISTORY
-    assert list(history["epoch"]) == list(range(1, 17))
+    assert list(history["epoch"]) == list(range(1, 8))
     best = history.loc[history["val_loss"].idxmin()]
     status = store.status(run)
     assert status["best_epoch"] == best["epoch"]
@@ -148,7 +148,7 @@ def test_cancelled_and_resumed_is_the_run_that_was_never_stopped(
         store.resume(run)
     store.cancel(run)
     assert wait_for_end(store, run) is State.CANCELLED
-    assert 1 <= store.info(run).epoch < 16
+    assert 1 <= store.info(run).epoch < 7
     with pytest.raises(RunError, match="is cancelled: it has no results yet"):
         store.evaluation(run)
     with pytest.raises(RunError, match="nothing to cancel"):
@@ -169,7 +169,7 @@ def test_killed_and_submitted_again_is_the_run_that_was_never_stopped(
     assert kill_worker(store.path(run))
     info = store.info(run)
     assert info.state is State.INTERRUPTED
-    assert 2 <= info.epoch < 16
+    assert 2 <= info.epoch < 7
     assert [one.state for one in store.list()] == [State.INTERRUPTED]  # and it stays so
 
     again = store.submit(LONG, dataset)

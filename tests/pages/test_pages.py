@@ -12,8 +12,7 @@ from PIL import Image
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.index import known
 from covidcore.data.sources import resolve
-
-from .conftest import ENTRY
+from tests.pages.conftest import ENTRY
 
 PAGES = ("", "explore", "train", "evaluate", "predict")
 TITLES = dict(zip(PAGES, ("covidcore", "Explore", "Train", "Evaluate", "Predict"), strict=True))
