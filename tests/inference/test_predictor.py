@@ -111,14 +111,14 @@ def test_answers_are_those_of_the_evaluation(finished: Trained, predictor: Predi
     table = finished.store.predictions(finished.run)
     table = table[table["split"] == "test"]
     answers = predictor.predict((file, finished.dataset.root / file) for file in table["file"])
+    spread = max(table[f"p:{name}"].std() for name in predictor.classes)
+    assert spread > 0.005  # or the comparison would say nothing
     for answer, row in zip(answers, table.to_dict("records"), strict=True):
         stored = {name: row[f"p:{name}"] for name in predictor.classes}
-        # Training kept activations in 16 bits.
-        assert answer["probabilities"] == pytest.approx(stored, abs=0.005)
-        if max(stored.values()) - sorted(stored.values())[-2] > 0.01:
+        # Not exact, for training kept activations in 16 bits.
+        assert answer["probabilities"] == pytest.approx(stored, abs=min(0.02, spread / 10))
+        if max(stored.values()) - sorted(stored.values())[-2] > spread / 5:
             assert answer["answer"] == row["predicted"]
-    spread = [table[f"p:{name}"].std() for name in predictor.classes]
-    assert max(spread) > 0.02  # or the comparison would say nothing
 
 
 def test_probabilities_are_calibrated(predictor: Predictor) -> None:
