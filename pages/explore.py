@@ -37,7 +37,11 @@ with shared.frame("Explore", "What is in a dataset, where it comes from, and wha
 
     left, right = st.columns(2)
     left.subheader("Images of each class", anchor=False)
-    left.plotly_chart(charts.class_counts(index, dataset.classes), alt="Images of each class")
+    left.plotly_chart(
+        charts.class_counts(index, dataset.classes),
+        alt="Images of each class",
+        config={"displayModeBar": False},
+    )
     right.subheader("Where they come from", anchor=False)
     table = pd.crosstab(index["source"].replace("", "not stated").map(visible), index["label"])
     right.dataframe(table.rename_axis("source"), alt="Images of each source and class")

@@ -55,7 +55,9 @@ def follow(run_id: str) -> None:
     if run.message:
         st.error(markdown(run.message))
     if busy:
-        done = (run.epoch - 1 + run.step / max(run.steps, 1)) / run.epochs if run.epoch else 0.0
+        done = run.step / max(run.steps, 1)
+        if run.phase == "training":
+            done = (run.epoch - 1 + done) / run.epochs
         text = f"{run.phase.capitalize() or 'Waiting'}, step {run.step:,} of {run.steps:,}"
         st.progress(min(max(done, 0.0), 1.0), text)
     with st.grid(4, min_column_width=110):
@@ -76,9 +78,14 @@ def follow(run_id: str) -> None:
             store.resume(run_id)
             st.rerun()
     with st.grid(2, min_column_width=240):
-        for metric in ("loss", "accuracy"):
-            figure = charts.learning_curves(history, metric)
-            st.plotly_chart(figure, key=metric, height=270, alt=f"{metric.capitalize()} by epoch")
+        for metric in ("loss", "accuracy") if len(history) else ():
+            st.plotly_chart(
+                charts.learning_curves(history, metric),
+                key=metric,
+                height=270,
+                alt=f"{metric.capitalize()} by epoch",
+                config={"displayModeBar": False},
+            )
     with st.expander("Log"):
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
