@@ -1,13 +1,9 @@
-"""The entry: how the page is set up and which pages there are; nothing else.
-
-Start with ``streamlit run streamlit_app.py``.
-"""
+"""The entry: ``streamlit run streamlit_app.py``. The window and the list of pages, nothing else."""
 
 import streamlit as st
 
-from pages.shared import ICON, ROUTED, router
+from pages.shared import ROUTED, router
 
-st.set_page_config(page_title="covidcore", page_icon=ICON, layout="wide")
 page = router()
 st.session_state[ROUTED] = True
 page.run()

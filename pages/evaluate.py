@@ -7,16 +7,25 @@ from covidcore import charts
 from covidcore.evaluation.predictions import cell
 from covidcore.inference.table import as_csv
 from covidcore.jobs.folder import State
-from covidcore.wording import interval, markdown, percent, visible
+from covidcore.wording import interval, markdown, percent
 from pages import shared
 
 PER_PAGE = 12
 SHOWS = {"counts": "Images", "rows": "Share of the truth", "columns": "Share of the answer"}
 
+FIGURES = ("recall", "precision", "specificity", "f1", "auc")
+
 
 def figure(title: str, value: str, below: str = "", about: str | None = None) -> None:
     """One number with its interval below it."""
     st.metric(title, value, below or None, delta_color="off", delta_arrow="off", help=about)
+
+
+def largest_error(confusion: list[list[int]]) -> tuple[int, int]:
+    """Row and column of the cell with most wrong answers: the one to look at first."""
+    places = range(len(confusion))
+    wrong = [(row, column) for row in places for column in places if row != column]
+    return max(wrong, key=lambda at: confusion[at[0]][at[1]])
 
 
 def cell_clicked() -> None:
@@ -34,7 +43,7 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
         st.info("There is no finished run yet: train one first.")
         st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
         st.stop()
-    report, table = shared.evaluation(run.run, home), shared.predictions(run.run, home)
+    report, table = shared.results(run.run, home)
     classes = report["classes"]
 
     st.header(markdown(run.name), anchor=False)
@@ -66,7 +75,8 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
         "to “source alone”, the less it shows."
     )
 
-    matrix, detail = st.columns(2, gap="large")
+    halves = st.grid(2, min_column_width=380, gap="large")
+    matrix, detail = halves.cell(), halves.cell()
     with matrix:
         st.subheader("Confusion matrix", anchor=False)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -86,23 +96,24 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
         st.caption("Click a cell to see its images.")
     with detail:
         st.subheader("Each class", anchor=False)
-        of_class = pd.DataFrame(report["per_class"]).T.rename_axis("class")
-        for name in ("recall", "precision"):
-            of_class[f"{name}, 95 %"] = of_class.pop(f"{name}_ci").map(interval)
-        columns = ["n", "recall", "recall, 95 %", "precision", "precision, 95 %"]
-        st.dataframe(
-            of_class[[*columns, "specificity", "f1", "auc"]],
-            alt="Figures of each class",
-            column_config={
-                name: st.column_config.NumberColumn(format="%.3f")
-                for name in ("recall", "precision", "specificity", "f1", "auc")
-            },
+        of_class = report["per_class"].values()
+        rows = {"images": [f"{one['n']:,}" for one in of_class]}
+        for name in FIGURES:
+            rows[name] = [percent(one[name]) for one in of_class]
+            if name in ("recall", "precision"):
+                rows[f"{name}, 95 %"] = [interval(one[f"{name}_ci"]) for one in of_class]
+        st.dataframe(pd.DataFrame(rows, index=classes).T, alt="Figures of each class")
+        st.caption(
+            "Recall (sensitivity): of the images of a class, how many are found. Precision: of the "
+            "answers, how many are right. auc: area under the curve of one class against the rest."
         )
 
     st.subheader("Images behind a cell", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        truth = st.selectbox("Truth", classes, key="truth", bind="query-params", width=260)
-        predicted = st.selectbox("Answer", classes, key="predicted", bind="query-params", width=260)
+        at = largest_error(report["confusion"])
+        link = {"bind": "query-params", "width": 260}
+        truth = st.selectbox("Truth", classes, at[0], key="truth", **link)
+        predicted = st.selectbox("Answer", classes, at[1], key="predicted", **link)
         images = cell(table, truth, predicted)
         st.download_button(
             "Download as CSV", as_csv(images), "cell.csv", "text/csv", disabled=images.empty,
@@ -123,7 +134,8 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
                 shared.thumbnail(
                     pixels[position[row.file]],
                     row.file,
-                    f"P(truth) {percent(row.p_true)}, P(answer) {percent(row.p_predicted)}, "
+                    f"P(truth) {percent(row.p_true)}",
+                    f"P(answer) {percent(row.p_predicted)}",
                     f"loss {row.loss:.2f}",
-                    visible(row.source),
+                    row.source,
                 )

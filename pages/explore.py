@@ -37,7 +37,11 @@ with shared.frame("Explore", "What is in a dataset, where it comes from, and wha
 
     left, right = st.columns(2)
     left.subheader("Images of each class", anchor=False)
-    left.plotly_chart(charts.class_counts(index, dataset.classes), alt="Images of each class")
+    left.plotly_chart(
+        charts.class_counts(index, dataset.classes),
+        alt="Images of each class",
+        config={"displayModeBar": False},
+    )
     right.subheader("Where they come from", anchor=False)
     table = pd.crosstab(index["source"].replace("", "not stated").map(visible), index["label"])
     right.dataframe(table.rename_axis("source"), alt="Images of each source and class")
@@ -49,9 +53,13 @@ with shared.frame("Explore", "What is in a dataset, where it comes from, and wha
 
     st.subheader("Images", anchor=False)
     chosen = st.selectbox(
-        "Class", ["All classes", *dataset.classes], key="gallery_class", width=320
+        "Class",
+        [None, *dataset.classes],
+        format_func=lambda name: "All classes" if name is None else name,
+        key="gallery_class",
+        width=320,
     )
-    rows = index.index if chosen == "All classes" else index.index[index["label"] == chosen]
+    rows = index.index if chosen is None else index.index[index["label"] == chosen]
     pixels = shared.pixels(dataset)
     gallery = st.container()
     page = st.pagination(-(-len(rows) // PER_PAGE), key=f"gallery_page_{chosen}")
@@ -62,7 +70,11 @@ with shared.frame("Explore", "What is in a dataset, where it comes from, and wha
 
     left, right = st.columns(2)
     left.subheader("Sizes", anchor=False)
-    left.plotly_chart(charts.sizes(index, dataset.classes), alt="Longer side of the images")
+    longer = index[["width", "height"]].max(axis=1)
+    if longer.nunique() == 1:
+        left.markdown(f"Every image is {longer.iloc[0]:,} pixels on its longer side.")
+    else:
+        left.plotly_chart(charts.sizes(index, dataset.classes), alt="Longer side of the images")
     right.subheader("Brightness", anchor=False)
     right.plotly_chart(
         charts.brightness(shared.brightness(dataset.fingerprint, shared.settings().home)),

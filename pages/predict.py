@@ -29,7 +29,7 @@ def answers(run: str, uploads: list[Any]) -> list[dict[str, Any]]:
     return list(kept.values())
 
 
-def card(data: bytes, said: dict[str, Any]) -> None:
+def card(key: str, data: bytes, said: dict[str, Any]) -> None:
     """One file: how it looks, and the answer or the reason why there is none."""
     with st.container(border=True):
         picture, words = st.columns([1, 3])
@@ -39,10 +39,10 @@ def card(data: bytes, said: dict[str, Any]) -> None:
                 st.warning(f"No answer. {markdown(said['reason'])}", icon=":material/block:")
             else:
                 top = said["probabilities"][said["answer"]]
-                st.markdown(f"#### {markdown(said['answer'])}, {percent(top)}")
+                st.subheader(f"{markdown(said['answer'])}, {percent(top)}", anchor=False)
                 st.plotly_chart(
                     charts.probability_bars(said["probabilities"]),
-                    key=f"bars-{said['file']}-{id(said)}",
+                    key=key,
                     config={"displayModeBar": False},
                     alt="Probability of each class",
                 )
@@ -77,13 +77,22 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
     said = answers(run.run, uploads)
     if len(said) > 1:
         table = as_table(said, shared.store().job(run.run)["classes"])
-        st.dataframe(table, hide_index=True, alt="Answers")
+        table["file"] = table["file"].map(visible)
+        shares = [name for name in table if name.startswith("p:")]
+        st.dataframe(
+            table,
+            hide_index=True,
+            alt="Answers",
+            column_order=["file", "answer", *shares, "reason"],
+            column_config=dict.fromkeys(shares, st.column_config.NumberColumn(format="percent")),
+            placeholder="",
+        )
         st.download_button(
             "Download as CSV", as_csv(table), "answers.csv", "text/csv", on_click="ignore",
             icon=":material/download:",
         )  # fmt: skip
     for file, one in zip(uploads, said, strict=True):
-        card(file.getvalue(), one)
+        card(file.file_id, file.getvalue(), one)
     if said:
         st.caption(
             f"The run {markdown(run.name)} chooses among its classes only; it has no answer for "

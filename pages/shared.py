@@ -24,38 +24,51 @@ if TYPE_CHECKING:
     from covidcore.jobs.store import RunInfo, RunStore
 
 ROUTED = "_routed"
-ICON = Path(__file__).with_name("icon.svg")  # a Material icon would be fetched from the network
+ROOT = Path(__file__).parent.parent
+ICON = ROOT / "pages" / "icon.svg"
 HOME, EXPLORE, TRAIN, EVALUATE, PREDICT = (
     f"pages/{name}.py" for name in ("home", "explore", "train", "evaluate", "predict")
 )
 THUMBNAIL = 224
 """Pixels a side of the cached images that pages show; the size most recipes train on."""
 
-_PAGES = (
-    (HOME, "Home", ":material/home:", "What this is, what is here, and what to do next."),
-    (EXPLORE, "Explore", ":material/photo_library:", "What a dataset holds, and what is wrong."),
-    (TRAIN, "Train", ":material/model_training:", "Choose a recipe, follow it, stop it."),
-    (EVALUATE, "Evaluate", ":material/grid_on:", "How often a run is right, and on which images."),
-    (PREDICT, "Predict", ":material/upload_file:", "Let a run answer about images of your own."),
-)
-
 
 def router() -> Any:
-    """Declare every page; returns the one asked for."""
-    root = Path(__file__).parent.parent
+    """Set up the window and declare every page; returns the one asked for."""
+    # A Material icon would be fetched from the network; so would a page's, if none were set here.
+    st.set_page_config(page_title="covidcore", page_icon=ICON, layout="wide")
+    about = (
+        (HOME, "Home", "home", "What this is, what is here, and what to do next."),
+        (EXPLORE, "Explore", "photo_library", "What a dataset holds, and what was left out."),
+        (TRAIN, "Train", "model_training", "Choose a recipe, follow it, stop it."),
+        (EVALUATE, "Evaluate", "grid_on", "How often a run is right, and on which images."),
+        (PREDICT, "Predict", "upload_file", "Let a run answer about images of your own."),
+    )
     return st.navigation(
         [
-            st.Page(root / path, title=title, icon=icon, help=about, default=path == HOME)
-            for path, title, icon, about in _PAGES
+            st.Page(
+                ROOT / path,
+                title=title,
+                icon=f":material/{icon}:",
+                help=text,
+                default=path == HOME,
+            )
+            for path, title, icon, text in about
         ]
     )
 
 
 def ensure_router() -> None:
-    """Go through the entry script: a cold server runs a deep link's page without it."""
+    """Go through the router where the entry did not: a cold server runs a deep link's page alone.
+
+    The page is then run by the router, in this very run: its widgets are the same ones as ever
+    after, and a click that came with this run counts, which ``st.rerun`` would lose.
+    """
     if not st.session_state.pop(ROUTED, False):
-        router()
-        st.rerun()
+        page = router()
+        st.session_state[ROUTED] = True
+        page.run()
+        st.stop()
 
 
 @contextmanager
@@ -141,7 +154,12 @@ def pick_dataset() -> "Dataset | None":
     """The dataset chosen in the sidebar: at first ``COVIDCORE_DATA``'s, else the newest known."""
     from covidcore.data.index import known
 
-    infos = sorted(known(settings().home), key=lambda info: info.root != settings().data)
+    data = settings().data
+    if data and not st.session_state.setdefault("_data_opened", False):
+        st.session_state["_data_opened"] = True
+        if all(info.root != data for info in known(settings().home)):
+            bring_in(str(data))
+    infos = sorted(known(settings().home), key=lambda info: info.root != data)
     options = {
         info.fingerprint: f"{visible(info.name)} · {info.images:,} images · {info.fingerprint[:6]}"
         for info in infos
@@ -152,15 +170,13 @@ def pick_dataset() -> "Dataset | None":
 
 def pick_run(runs: "list[RunInfo]") -> "RunInfo | None":
     """The run chosen in the sidebar, the newest at first."""
-    options = {run.run: run_label(run) for run in runs}
+    options = {
+        run.run: f"{visible(run.name)} · "
+        f"{run.state if run.accuracy is None else percent(run.accuracy)} · {run.run[:6]}"
+        for run in runs
+    }
     chosen = pick("run", "Run", options)
     return next((run for run in runs if run.run == chosen), None)
-
-
-def run_label(run: "RunInfo") -> str:
-    """A run in one line: its name, how it stands, its id."""
-    stand = percent(run.accuracy) if run.accuracy is not None else run.state
-    return f"{visible(run.name)} · {stand} · {run.run[:6]}"
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the dataset")
@@ -172,15 +188,9 @@ def open_dataset(fingerprint: str, home: Path) -> "Dataset":
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def evaluation(run: str, home: Path) -> dict[str, Any]:
-    """The stored figures of a finished run."""
-    return store().evaluation(run)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def predictions(run: str, home: Path) -> "pd.DataFrame":
-    """The stored predictions of a finished run, one row an image."""
-    return store().predictions(run)
+def results(run: str, home: Path) -> "tuple[dict[str, Any], pd.DataFrame]":
+    """The figures of a finished run, and its predictions, one row an image."""
+    return store().evaluation(run), store().predictions(run)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model")
@@ -247,16 +257,16 @@ def offer_data() -> None:
             "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"
         )
         if st.form_submit_button("Read the folder", type="primary"):
-            _bring_in(path.strip())
+            bring_in(path.strip())
     with phantoms.form("phantoms", border=False):
         st.subheader("Synthetic phantoms", anchor=False)
         st.markdown("Drawn by this program, no patient behind them: to try every page at once.")
         count = st.number_input("How many", 30, 3000, 240, step=30)
         if st.form_submit_button("Make synthetic phantoms"):
-            _bring_in(f"phantoms:{count}")
+            bring_in(f"phantoms:{count}")
 
 
-def _bring_in(spec: str) -> None:
+def bring_in(spec: str) -> None:
     """Resolve a dataset as the command line would, and select it."""
     from covidcore.data.sources import resolve
 

@@ -50,13 +50,14 @@ def follow(run_id: str) -> None:
     """How one run stands, its curves and its log."""
     run, history = store.info(run_id), store.history(run_id)
     busy = not run.state.ended
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(markdown(run.name), anchor=False, width="content")
-        st.badge(run.state, color=COLOURS.get(run.state, "orange"))
+    colour = COLOURS.get(run.state, "orange")
+    st.header(f"{markdown(run.name)} :{colour}-badge[{run.state}]", anchor=False)
     if run.message:
         st.error(markdown(run.message))
     if busy:
-        done = (run.epoch - 1 + run.step / max(run.steps, 1)) / run.epochs if run.epoch else 0.0
+        done = run.step / max(run.steps, 1)
+        if run.phase == "training":
+            done = (run.epoch - 1 + done) / run.epochs
         text = f"{run.phase.capitalize() or 'Waiting'}, step {run.step:,} of {run.steps:,}"
         st.progress(min(max(done, 0.0), 1.0), text)
     with st.grid(4, min_column_width=110):
@@ -76,27 +77,37 @@ def follow(run_id: str) -> None:
         if not busy and run.state is not State.DONE and st.button("Resume", type="primary"):
             store.resume(run_id)
             st.rerun()
-    loss, accuracy = st.columns(2)
-    for place, metric in ((loss, "loss"), (accuracy, "accuracy")):
-        figure = charts.learning_curves(history, metric)
-        place.plotly_chart(figure, key=f"curve-{metric}", alt=f"{metric.capitalize()} by epoch")
+    with st.grid(2, min_column_width=240):
+        for metric in ("loss", "accuracy") if len(history) else ():
+            st.plotly_chart(
+                charts.learning_curves(history, metric),
+                key=metric,
+                height=270,
+                alt=f"{metric.capitalize()} by epoch",
+                config={"displayModeBar": False},
+            )
     with st.expander("Log"):
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
 
 def list_runs() -> None:
     """Every run of this home, the newest first."""
-    columns = ("name", "state", "epoch", "epochs", "accuracy", "created", "seconds", "run")
-    table = pd.DataFrame([{name: getattr(run, name) for name in columns} for run in store.list()])
+    st.header("All runs", anchor=False)
+    rows = [
+        {
+            "name": visible(run.name),
+            "state": run.state.value,
+            "epoch": f"{run.epoch} of {run.epochs}",
+            "test accuracy": percent(run.accuracy),
+            "took": duration(run.seconds),
+            "created": pd.Timestamp(run.created),
+            "run": run.run,
+        }
+        for run in store.list()
+    ]
+    when = st.column_config.DatetimeColumn(format="D MMM, HH:mm")
     st.dataframe(
-        table.assign(name=table["name"].map(visible), created=pd.to_datetime(table["created"])),
-        hide_index=True,
-        alt="All runs",
-        column_config={
-            "accuracy": st.column_config.NumberColumn("test accuracy", format="percent"),
-            "created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
-            "seconds": st.column_config.NumberColumn("took", format="%.0f s"),
-        },
+        pd.DataFrame(rows), hide_index=True, alt="All runs", column_config={"created": when}
     )
 
 
@@ -109,11 +120,25 @@ with shared.frame("Train", "Choose a recipe; it runs in the background, also whe
         st.stop()
     runs = store.list()
     run = shared.pick_run(runs)
-    new, current = st.columns([2, 3], gap="large")
-    with new, shared.told():
+    busy = any(not other.state.ended for other in runs)
+    halves = st.grid(2, min_column_width=340, gap="large")
+    first, second = halves.cell(), halves.cell()
+
+    @st.fragment(run_every="2s" if busy else None)
+    def live(run_id: str) -> None:
+        """The chosen run, drawn anew while anything is under way."""
+        with shared.told():
+            if busy and all(other.state.ended for other in store.list()):
+                st.rerun()  # before anything is drawn, so that no button is drawn and lost
+            follow(run_id)
+
+    with second if run else first, shared.told():
         st.header("New run", anchor=False)
         recipe = choose_recipe()
-        st.dataframe(summary(plan_split(recipe, dataset)), alt="Images of each class and set")
+        st.dataframe(
+            summary(plan_split(recipe, dataset)).rename_axis("class"),
+            alt="Images of each class and set",
+        )
         if st.button("Train", type="primary", icon=":material/play_arrow:", width="stretch"):
             submission = store.submit(recipe, dataset)
             if submission.cached:
@@ -121,19 +146,7 @@ with shared.frame("Train", "Choose a recipe; it runs in the background, also whe
             if submission.note:
                 shared.note(submission.note)
             shared.choose("run", submission.run)
-    busy = any(not run.state.ended for run in runs)
-
-    @st.fragment(run_every="2s" if busy else None)
-    def live() -> None:
-        """The chosen run and the list of runs, drawn anew while anything is under way."""
-        with shared.told():
-            if run is None:
-                st.info("No run yet. Choose a preset and press Train.")
-                return
-            follow(run.run)
-            list_runs()
-            if busy and all(other.state.ended for other in store.list()):
-                st.rerun()
-
-    with current:
-        live()
+    if run:
+        with first:
+            live(run.run)
+        st.fragment(list_runs, run_every="2s" if busy else None)()

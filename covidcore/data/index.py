@@ -98,7 +98,7 @@ def scan(root: Path, home: Path, progress: Progress | None = None) -> Dataset:
     _check_readable(listing, facts)
     table = table.assign(label=table["file"].map(listing.labels))
     table, problems = describe(table, listing.root)
-    table["mask"] = table["file"].map(listing.masks).fillna("")
+    table["mask"] = [listing.masks.get(file, "") for file in table["file"]]
     table = table[list(_COLUMNS)].astype(dict.fromkeys(_TEXT, str)).reset_index(drop=True)
     unused = {item.file for item in problems}
     ignored = [item for item in listing.ignored if item.file not in unused] + problems

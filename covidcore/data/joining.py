@@ -112,7 +112,7 @@ def _rows(dataset: Dataset, mapping: dict[str, str], several: bool) -> list[dict
                 "original_name": row["file"],
                 "from": str(dataset.root / row["file"]),
                 "mask": str(dataset.root / row["mask"]) if row["mask"] else "",
-                "name": f"{dataset.name}-{name}" if several else name,
+                "name": f"{dataset.name[:40]}-{name}" if several else name,
             }
         )
     return rows

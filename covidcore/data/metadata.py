@@ -102,6 +102,6 @@ def _from_csv(table: "pd.DataFrame", path: Path, problems: list[Ignored]) -> "pd
     rows = rows.drop_duplicates("file").set_index("file")
     for column, name in (("source", "source"), ("group", "patient_id")):
         if name in rows:
-            given = table["file"].map(rows[name]).fillna("").str.strip()
+            given = table["file"].map(rows[name].to_dict()).astype("str").fillna("").str.strip()
             table[column] = given.where(given != "", table[column])
     return table

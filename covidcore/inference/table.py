@@ -13,7 +13,8 @@ def as_table(answers: Sequence[dict[str, Any]], classes: Sequence[str]) -> pd.Da
     return pd.DataFrame(
         [
             {
-                "file": answer["file"],
+                # Bytes of a name that are not UTF-8 are written \udcff: no table takes them.
+                "file": answer["file"].encode("utf-8", "backslashreplace").decode(),
                 "answer": answer["answer"],
                 "refused": answer["refused"],
                 "reason": answer["reason"],
@@ -31,4 +32,6 @@ def as_csv(table: pd.DataFrame) -> str:
     def safe(value: Any) -> Any:
         return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
-    return table.map(safe).rename(columns=safe).to_csv(index=False)
+    # Lines end as RFC 4180 has it: a bare carriage return in a name is then quoted, and can not
+    # begin a row of its own.
+    return table.map(safe).rename(columns=safe).to_csv(index=False, lineterminator="\r\n")

@@ -33,8 +33,8 @@ def choose(asked: str, home: Path) -> str:
     key = f"{platform.machine()} {cpu} torch {torch.__version__} x{torch.get_num_threads()}"
     path = home / "probes.json"
     try:
-        known = storage.read_json(path)
-    except DataError:
+        known = dict(storage.read_json(path))
+    except (DataError, TypeError, ValueError):
         known = {}
     if known.get(key) not in ("fp32", "bf16"):
         known[key] = _faster()

@@ -198,7 +198,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "full",
             "Full",
-            "Trains everything, from small images to full size. The best figures; the longest.",
+            "Trains everything, from small images to full size. The longest: some ten minutes.",
             Recipe(
                 preset="full",
                 trainable="all",

@@ -1,0 +1,1 @@
+"""What is claimed about results and speed, each by one command."""

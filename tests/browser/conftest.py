@@ -1,0 +1,129 @@
+"""A server of our own with a home of its own, and a real chromium in front of it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from covidcore.config import Settings
+from covidcore.jobs.store import RunStore
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """The app as a user starts it, on a free port of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.log = folder / "home", folder / "server.log"
+        self.store = RunStore(Settings(home=self.home))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        env = {key: value for key, value in os.environ.items() if not key.startswith("COVIDCORE")}
+        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py")]
+        options = {"address": "127.0.0.1", "port": self.port, "headless": "true"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *(f"--server.{name}={value}" for name, value in options.items())],
+                cwd=ROOT,
+                env={**env, "COVIDCORE_HOME": str(self.home)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 60
+        while not self.healthy():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+
+    def healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+            self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+    for run in server.store.list():
+        if not run.state.ended:
+            server.store.cancel(run.run)
+
+
+def missing(what: str) -> None:
+    """Skip, with the reason; where CI runs there has to be a browser, and it is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture
+def chromium() -> Iterator:
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        missing(f"no chromium on this machine (looked for {', '.join(NAMES)})")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    sync_api.expect.set_options(timeout=60_000)
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def console() -> list[str]:
+    """What pages opened by ``open_page`` complain about; empty in a sound app."""
+    return []
+
+
+@pytest.fixture
+def open_page(chromium, console: list[str]):
+    """Open an address in a fresh context, as a visitor who was never here."""
+
+    def complain(message) -> None:
+        # On a deep link Streamlit asks below the page's path where its server is; that is a 404.
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
+            console.append(message.text)
+
+    def open_one(url: str):
+        page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.goto(url)
+        return page
+
+    return open_one

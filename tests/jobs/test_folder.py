@@ -1,0 +1,157 @@
+"""What can be told of a run from the files in its folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from covidcore.errors import RunError
+from covidcore.jobs.folder import RunFolder, State, derive_state
+from covidcore.jobs.info import describe
+from covidcore.training.recipe import Recipe
+
+JOB = {
+    "recipe": Recipe().to_json(),
+    "dataset": "abc",
+    "dataset_name": "set",
+    "classes": ["a", "b"],
+    "split": "def",
+    "weights": {"name": "none"},
+    "name": "mine",
+    "created": "2026-01-01T00:00:00.000+00:00",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "0123456789abcdef")
+    folder.path.mkdir()
+    folder.job.write_text(json.dumps(JOB))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("written", "alive", "expected"),
+    [
+        ("queued", False, State.QUEUED),
+        ("queued", True, State.RUNNING),  # the worker has the lock but has not written yet
+        ("running", True, State.RUNNING),
+        ("running", False, State.INTERRUPTED),
+        ("done", True, State.DONE),  # written, and about to let go of the lock
+        ("done", False, State.DONE),
+        ("failed", False, State.FAILED),
+        ("failed", True, State.FAILED),
+        ("cancelled", False, State.CANCELLED),
+        ("interrupted", False, State.INTERRUPTED),
+        ("interrupted", True, State.RUNNING),
+        ("", False, State.INTERRUPTED),
+        ("nonsense", False, State.INTERRUPTED),
+    ],
+)
+def test_derive_state(written: str, alive: bool, expected: State) -> None:
+    assert derive_state(written, alive) is expected
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_waiting_and_running_runs_go_on_by_themselves(state: State) -> None:
+    assert state.ended == (state.value not in ("queued", "running"))
+
+
+def test_the_lock_tells_who_is_alive(folder: RunFolder) -> None:
+    folder.write_status(State.RUNNING)
+    assert not folder.alive()
+    with FileLock(folder.lock):
+        assert folder.alive()
+        assert folder.state() is State.RUNNING
+    assert not folder.alive()
+    assert folder.state() is State.INTERRUPTED
+
+
+def test_looking_does_not_keep_a_worker_from_the_lock(folder: RunFolder) -> None:
+    with FileLock(folder.lock):
+        pass
+    for _ in range(20):
+        assert not folder.alive()
+        with FileLock(folder.lock, timeout=0):
+            pass
+
+
+def test_a_status_grows_and_is_replaced(folder: RunFolder) -> None:
+    folder.write_status(State.RUNNING, started="now", message="")
+    folder.write_status(State.FAILED, message="Out of luck.")
+    status = json.loads(folder.status_file.read_text())
+    assert status == {"state": "failed", "started": "now", "message": "Out of luck."}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"state": 3}', '"done"'])
+def test_a_damaged_status_reads_as_interrupted(folder: RunFolder, text: str) -> None:
+    folder.status_file.write_text(text)
+    assert folder.state() is State.INTERRUPTED
+    assert describe(folder).state is State.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        json.dumps({**JOB, "recipe": {**Recipe().to_json(), "epochs": 0}}),
+        json.dumps({**JOB, "recipe": {**Recipe().to_json(), "later": 1}}),
+        json.dumps({**JOB, "recipe": None}),
+        json.dumps({name: value for name, value in JOB.items() if name != "dataset"}),
+    ],
+)
+def test_a_damaged_job_is_one_sentence(folder: RunFolder, text: str) -> None:
+    folder.job.write_text(text)
+    with pytest.raises(RunError, match=r"0123456789abcdef is damaged: .*\.$"):
+        describe(folder)
+
+
+def log(folder: RunFolder, *events: dict[str, Any] | str) -> None:
+    lines = [event if isinstance(event, str) else json.dumps(event) for event in events]
+    folder.log.write_text("".join(line + "\n" for line in lines))
+
+
+PROGRESS = {"event": "progress", "phase": "training", "step": 3, "steps": 9, "epoch": 2}
+
+
+def test_a_running_run_shows_its_last_progress(folder: RunFolder) -> None:
+    folder.write_status(State.RUNNING, started="2026-01-01T00:00:00.000+00:00", finished=None)
+    log(folder, {"event": "start"}, PROGRESS, "a warning", "{half a li", "{}")
+    with FileLock(folder.lock):
+        info = describe(folder)
+    assert (info.phase, info.step, info.steps, info.epoch) == ("training", 3, 9, 2)
+    assert (info.run, info.name, info.dataset_name) == ("0123456789abcdef", "mine", "set")
+    assert info.seconds is not None
+    assert info.seconds > 0
+
+
+def test_progress_of_an_earlier_attempt_does_not_count(folder: RunFolder) -> None:
+    folder.write_status(State.RUNNING, started="2026-01-01T00:00:00.000+00:00")
+    log(folder, {"event": "start"}, PROGRESS, {"event": "start"})
+    with FileLock(folder.lock):
+        assert describe(folder).phase == "starting"
+
+
+def test_a_stopped_run_shows_the_epochs_it_has(folder: RunFolder) -> None:
+    folder.write_status(State.CANCELLED)
+    assert describe(folder).epoch == 0
+    folder.history.write_text("epoch,train_loss\n1,0.5\n2,0.4\n")
+    assert describe(folder).epoch == 2
+
+
+def test_only_the_end_of_a_long_log_is_read(folder: RunFolder) -> None:
+    folder.log.write_text("\xfc" * 200_000 + "\nlast\n")
+    assert len("".join(folder.tail())) <= 1 << 16
+    assert folder.tail()[-1] == "last"
+    assert folder.events() == []
+
+
+def test_a_run_without_a_log_has_no_lines(folder: RunFolder) -> None:
+    assert folder.tail() == []
+    assert folder.events() == []

@@ -1,0 +1,108 @@
+"""The checkpoint of an unfinished run: going on from it is the same, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from covidcore.jobs import resumable
+from covidcore.jobs.folder import RunFolder
+from covidcore.model.network import build, cut
+from covidcore.model.preprocess import Preprocessing
+from covidcore.training.batches import PixelBatches
+from covidcore.training.loop import EpochResult, fit, make_optimiser
+from covidcore.training.recipe import Recipe
+from tests.pictures import picture
+
+RECIPE = Recipe(trainable="last_stage", image_size=32, epochs=3, batch_size=8, precision="fp32")
+SPEC = Preprocessing(32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def batches() -> PixelBatches:
+    rows = np.arange(24)
+    pixels = np.stack([picture(seed, 32) for seed in rows])
+    numbers = {"labels": rows % 3, "train_rows": rows[:16], "val_rows": rows[16:], "classes": 3}
+    return PixelBatches(pixels, SPEC, True, (32,) * 3, **numbers)
+
+
+def tail_of(arch: str) -> nn.Sequential:
+    """Convolutions that take an image: the network's own, all of it trained."""
+    return cut(build(arch, 3), arch, "all")[1]
+
+
+def result(epoch: int, val_loss: float) -> EpochResult:
+    return EpochResult(epoch, 1.0, 0.5, val_loss, 0.5, 1e-3, 0.1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def test_going_on_is_the_same_to_the_bit(folder: RunFolder) -> None:
+    torch.set_num_threads(1)
+    arch, data = "mobilenet_v3_large", batches()
+    whole = tail_of(arch)
+    optimiser, position = make_optimiser(whole, RECIPE), resumable.Position("fp32")
+    for event in fit(whole, data, RECIPE, optimiser, "fp32"):
+        if isinstance(event, EpochResult):
+            position.add(event, whole)
+            if event.epoch == 1:
+                resumable.save(folder, whole, optimiser, position)
+
+    tail = tail_of(arch)
+    optimiser = make_optimiser(tail, RECIPE)
+    restored = resumable.restore(folder, tail, optimiser)
+    assert restored is not None
+    assert [one.epoch for one in restored.history] == [1]
+    assert resumable.stored_precision(folder) == restored.precision == "fp32"
+    for event in fit(tail, data, RECIPE, optimiser, "fp32", first_epoch=2):
+        if isinstance(event, EpochResult):
+            restored.add(event, tail)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tail.state_dict()[name], tensor), name
+        assert torch.equal(restored.best[name], position.best[name]), name
+    losses = [(one.train_loss, one.val_loss) for one in restored.history]
+    assert losses == [(one.train_loss, one.val_loss) for one in position.history]
+
+
+def test_the_best_epoch_is_kept_and_the_first_of_equals() -> None:
+    layer, position = nn.Linear(1, 1), resumable.Position("fp32")
+    for epoch, loss in enumerate((0.9, 0.5, 0.7, 0.5), start=1):
+        with torch.no_grad():
+            layer.weight.fill_(epoch)
+        position.add(result(epoch, loss), layer)
+    assert position.best_result.epoch == 2
+    assert position.best["weight"].item() == 2
+
+
+def stored(folder: RunFolder, layer: nn.Module) -> torch.optim.Optimizer:
+    optimiser = make_optimiser(nn.Sequential(layer), RECIPE)
+    position = resumable.Position("bf16")
+    position.add(result(1, 0.5), layer)
+    resumable.save(folder, layer, optimiser, position)
+    return optimiser
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, -1])
+def test_a_damaged_checkpoint_begins_again(folder: RunFolder, keep: int) -> None:
+    layer = nn.Linear(2, 2)
+    optimiser = stored(folder, layer)
+    assert resumable.stored_precision(folder) == "bf16"
+    folder.last.write_bytes(folder.last.read_bytes()[:keep])
+    assert resumable.restore(folder, layer, optimiser) is None
+
+
+def test_another_network_s_checkpoint_begins_again(folder: RunFolder) -> None:
+    stored(folder, nn.Linear(2, 2))
+    other = nn.Linear(3, 2)
+    assert resumable.restore(folder, other, make_optimiser(nn.Sequential(other), RECIPE)) is None
+
+
+def test_without_a_checkpoint_there_is_nothing_to_restore(folder: RunFolder) -> None:
+    layer = nn.Linear(2, 2)
+    assert resumable.stored_precision(folder) is None
+    optimiser = make_optimiser(nn.Sequential(layer), RECIPE)
+    assert resumable.restore(folder, layer, optimiser) is None

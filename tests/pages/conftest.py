@@ -1,0 +1,66 @@
+"""Pages under AppTest, each test with a home of its own; one trained run for all who read one."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from covidcore.config import Settings
+from covidcore.data.sources import resolve
+from covidcore.jobs.folder import State
+from covidcore.jobs.store import RunStore
+from covidcore.training.recipe import PRESETS
+
+ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
+
+OpenPage = Callable[..., AppTest]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home; no other COVIDCORE variable is set."""
+    for name in ("DATA", "DEMO", "RUNNER", "WEIGHTS"):
+        monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
+    monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def open_page() -> OpenPage:
+    """Open a page by name as a deep link into a cold server would; "" is home."""
+
+    def open_one(name: str = "", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ENTRY), default_timeout=30)
+        if name:
+            app.switch_page(f"pages/{name}.py")
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_one
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with phantoms and a finished run, trained by a real worker."""
+    settings = Settings(home=tmp_path_factory.mktemp("trained"))
+    store = RunStore(settings)
+    dataset = resolve("phantoms:60", settings)
+    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none", "epochs": "3"})
+    run = store.submit(recipe, dataset).run
+    pause = threading.Event()
+    while not store.info(run).state.ended:
+        pause.wait(0.1)
+    assert store.info(run).state is State.DONE, store.info(run).message
+    return settings.home
+
+
+@pytest.fixture
+def trained(trained_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    """The trained home, set as this test's home."""
+    monkeypatch.setenv("COVIDCORE_HOME", str(trained_home))
+    return RunStore(Settings(home=trained_home))

@@ -1,0 +1,116 @@
+"""Small real runs: recipes of seconds, one finished run for many tests, waiting with a deadline."""
+
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from covidcore.config import Settings
+from covidcore.data.index import Dataset, scan
+from covidcore.jobs.folder import RunFolder, State
+from covidcore.jobs.store import RunStore
+from covidcore.training.recipe import Recipe
+
+DEADLINE = 120.0  # seconds; the machine may be busy with something else
+
+# Long enough to be stopped in the middle. Random weights of this network, unlike those of others,
+# give features by which images differ; and its last stage is small on disk.
+LONG = Recipe(
+    arch="densenet121",
+    weights="none",
+    image_size=32,
+    epochs=7,
+    batch_size=8,
+    precision="fp32",
+    threads=1,
+)
+SHORT = Recipe(
+    weights="none",
+    trainable="head",
+    image_size=32,
+    epochs=1,
+    augment="none",
+    precision="fp32",
+    threads=1,
+)
+
+
+def wait_until(reached: Callable[[], object], what: str) -> None:
+    """Look again and again until ``reached()`` is true; fails after a generous deadline."""
+    pause = threading.Event()
+    for _ in range(int(DEADLINE / 0.02)):
+        if reached():
+            return
+        pause.wait(0.02)
+    raise AssertionError(f"waited {DEADLINE:.0f} s in vain for: {what}")
+
+
+def wait_for_end(store: RunStore, run: str) -> State:
+    """Wait as a person would who never asks for the list: nothing here starts a queued run."""
+    wait_until(lambda: store.info(run).state.ended, f"the end of run {run}")
+    return store.info(run).state
+
+
+def worker_pid(folder: Path) -> int | None:
+    """The process that works on a run."""
+    for pid, command in _processes():
+        if "covidcore.jobs.worker" in command and command.endswith(str(folder)):
+            return pid
+    return None
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    """Number and command line of what runs on this machine."""
+    if Path("/proc/self/cmdline").exists():  # small images have no ps
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = path.read_bytes().decode("utf-8", "replace").split("\0")
+                yield int(path.parent.name), " ".join(words).strip()
+        return
+    ps = ["ps", "-e", "-ww", "-o", "pid=,args="]
+    listed = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        pid, _, command = line.strip().partition(" ")
+        yield int(pid), command
+
+
+def kill_worker(folder: Path) -> bool:
+    """End the worker of a run as a power cut would, and wait until it is gone."""
+    pid = worker_pid(folder)
+    if pid is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not RunFolder(folder).alive(), "the kernel to free the lock")
+    return True
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run of ``LONG``. Not to be written to."""
+
+    settings: Settings
+    store: RunStore
+    dataset: Dataset
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        return self.store.path(self.run)
+
+
+@functools.cache
+def trained(phantoms: Path) -> Trained:
+    """Train ``LONG`` on the phantoms, once in a session, in a home beside them."""
+    settings = Settings(home=phantoms.parent / "trained")
+    dataset = scan(phantoms, settings.home)
+    store = RunStore(settings)
+    run = store.submit(LONG, dataset, "a finished run").run
+    assert wait_for_end(store, run) is State.DONE, store.log_tail(run)
+    wait_until(lambda: not RunFolder(store.path(run)).alive(), "the worker to go")
+    return Trained(settings, store, dataset, run)

@@ -1,0 +1,481 @@
+"""The command line as scripts use it: documents, exit codes, one sentence where it can not."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covidcore import __version__
+from covidcore.cli import main
+from covidcore.config import DISCLAIMER, Settings
+from covidcore.jobs.folder import State
+from covidcore.jobs.store import RunStore
+from tests import hostile
+from tests.conftest import MakeDataset
+from tests.runs import Trained, trained, wait_until
+
+ROOT = Path(__file__).parents[1]
+
+SCAN = [
+    *("fingerprint", "root", "layout", "classes", "images", "ignored", "unreadable"),
+    *("duplicates", "seconds"),
+]
+TRAIN = ["run", "state", "cached", "seconds", "epochs", "best_epoch", "val_loss", "test"]
+EVALUATE = [
+    *("run", "dataset", "split", "n", "classes", "confusion", "accuracy", "accuracy_ci"),
+    *("balanced_accuracy", "balanced_accuracy_ci", "macro_f1", "macro_f1_ci", "auc_macro"),
+    *("loss", "temperature", "ece", "ece_uncalibrated", "source_only_accuracy", "per_class"),
+]
+PER_CLASS = [*("n", "recall", "recall_ci", "specificity", "precision", "precision_ci", "f1", "auc")]
+PREDICT = [
+    *("file", "answer", "refused", "reason", "probabilities", "warnings"),
+    *("near_training_image", "milliseconds"),
+]
+RUNS = [
+    *("run", "name", "state", "preset", "dataset", "epoch", "epochs", "eta_seconds"),
+    *("accuracy", "created", "seconds"),
+]
+SMALL = [
+    *("--preset", "quick", "--set", "weights=none", "--set", "image_size=32"),
+    *("--set", "epochs=1", "--set", "precision=fp32", "--set", "threads=1"),
+]
+
+Run = Callable[..., tuple[int, str, str]]
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(autouse=True)
+def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATA", "DEMO", "RUNNER", "WEIGHTS"):
+        monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
+    monkeypatch.setenv("COVIDCORE_HOME", str(home))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process: exit status, standard output, standard error."""
+
+    def run_it(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return run_it
+
+
+@pytest.fixture
+def ask(run: Run) -> Ask:
+    """Run a command with --json: exit status and the one document on standard output."""
+
+    def ask_it(*arguments: object) -> tuple[int, Any]:
+        status, out, _ = run(*arguments, "--json")
+        assert "NaN" not in out
+        return status, json.loads(out)
+
+    return ask_it
+
+
+@pytest.fixture
+def finished(phantoms: Path, monkeypatch: pytest.MonkeyPatch) -> Trained:
+    """The home of a finished run, not to be written to, is the home of this test."""
+    found = trained(phantoms)
+    monkeypatch.setenv("COVIDCORE_HOME", str(found.settings.home))
+    return found
+
+
+def shell(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "covidcore", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+
+
+def sentence(err: str) -> str:
+    """The one line that a person sees."""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert lines[0].endswith(".")
+    return lines[0]
+
+
+def test_scan(ask: Ask, run: Run, phantoms: Path) -> None:
+    status, document = ask("scan", phantoms)
+    assert status == 0
+    assert list(document) == SCAN
+    assert document["images"] == sum(document["classes"].values()) == 36
+    assert list(document["classes"]) == ["COVID-19", "NORMAL", "Viral Pneumonia"]
+    assert document["ignored"] == {"masks": 36, "hidden": 0, "other": 2}
+    assert set(document["duplicates"]) == {"exact", "near"}
+    assert document["unreadable"] == []
+
+    status, out, err = run("scan", document["fingerprint"][:8])
+    assert (status, err) == (0, "")
+    assert "36 images" in out
+    assert document["fingerprint"] in out
+
+
+def test_scan_names_what_it_could_not_read(ask: Ask, make_dataset: MakeDataset) -> None:
+    folder = make_dataset({"a": 3, "b": 3})
+    (folder / "a" / "bad.png").write_bytes(b"nothing")
+    status, document = ask("scan", folder)
+    assert status == 0
+    ((unreadable),) = document["unreadable"]
+    assert unreadable["file"] == "a/bad.png"
+    assert unreadable["reason"].endswith(".")
+
+
+def test_import_joins_and_renames(ask: Ask, make_dataset: MakeDataset, tmp_path: Path) -> None:
+    one = make_dataset({"sick": 3, "well": 4}, name="one")
+    two = make_dataset({"ill": 2, "other": 5}, name="two")
+    to = tmp_path / "joined"
+    status, document = ask(
+        *("import", one, two, "--map", "sick=ill", "--map", "well=well", "--map", "ill=ill"),
+        *("--to", to),
+    )
+    assert status == 0
+    assert list(document) == SCAN
+    assert document["root"] == str(to)
+    assert document["classes"] == {"ill": 5, "well": 4}
+    assert ask("scan", to)[1]["fingerprint"] == document["fingerprint"]
+
+
+def test_import_draws_phantoms(ask: Ask) -> None:
+    status, document = ask("import", "phantoms:9")
+    assert status == 0
+    assert (document["images"], document["layout"]) == (9, "phantoms")
+
+
+def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> None:
+    arguments = [
+        *("train", finished.dataset.root, "--set", "arch=densenet121"),
+        *("--set", "weights=none", "--set", "image_size=32", "--set", "epochs=7"),
+        *("--set", "batch_size=8", "--set", "precision=fp32"),
+    ]
+    status, document = ask(*arguments)
+    assert status == 0
+    assert list(document) == TRAIN
+    assert list(document["test"]) == EVALUATE
+    assert (document["run"], document["state"]) == (finished.run, "done")
+    assert (document["cached"], document["epochs"]) == (True, 7)
+    status, out, _ = run(*arguments)
+    assert status == 0
+    assert "(finished before)" in out
+    assert DISCLAIMER in out
+
+
+def test_runs(ask: Ask, run: Run, finished: Trained) -> None:
+    status, documents = ask("runs")
+    assert status == 0
+    assert [list(document) for document in documents] == [RUNS]
+    assert documents[0]["run"] == finished.run
+    status, out, _ = run("runs")
+    assert f"{finished.run}" in out
+    assert "7/7" in out
+
+
+def test_runs_of_a_new_home(ask: Ask, run: Run, home: Path) -> None:
+    assert ask("runs") == (0, [])
+    assert run("runs") == (0, "No runs yet.\n", "")
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_evaluate(ask: Ask, run: Run, finished: Trained, split: str) -> None:
+    status, document = ask("evaluate", "latest", "--split", split)
+    assert status == 0
+    assert list(document) == EVALUATE
+    assert (document["run"], document["split"]) == (finished.run, split)
+    assert list(document["per_class"]) == document["classes"]
+    for values in document["per_class"].values():
+        assert list(values) == PER_CLASS
+    assert sum(map(sum, document["confusion"])) == document["n"] > 0
+    status, out, _ = run("evaluate", finished.run[:6], "--split", split)
+    assert f"of {document['n']} {split} images" in out
+    assert DISCLAIMER in out
+
+
+def test_predict(ask: Ask, finished: Trained, tmp_path: Path) -> None:
+    """Files as given and folders walked; good, bad, missing and hidden ones; and the CSV."""
+    images = tmp_path / "images"
+    (images / "inner").mkdir(parents=True)
+    good = finished.dataset.root / finished.dataset.index["file"].iloc[0]
+    for name in ("b.png", "=cmd.png", "inner/a.png", ".hidden.png"):
+        shutil.copy(good, images / name)
+    (images / "notes.txt").write_text("hello")
+    to = tmp_path / "out" / "answers.csv"
+    status, documents = ask(
+        "predict", "latest", good, images, tmp_path / "nowhere.png", "--csv", to
+    )
+    assert status == 0
+    assert all(list(document) == PREDICT for document in documents)
+    assert [document["file"] for document in documents] == [
+        str(path)
+        for path in (
+            good,
+            *sorted(images / name for name in ("=cmd.png", "b.png", "inner/a.png", "notes.txt")),
+            tmp_path / "nowhere.png",
+        )
+    ]
+    refused = {Path(document["file"]).name: document["refused"] for document in documents}
+    assert refused.pop("notes.txt") == "unsupported_format"
+    assert refused.pop("nowhere.png") == "unreadable"
+    assert set(refused.values()) == {None}
+    with to.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [document["file"] for document in documents]
+    assert rows[0]["answer"] == documents[0]["answer"]
+    assert {f"p:{name}" for name in finished.dataset.classes} <= set(rows[0])
+
+
+def test_predict_for_people(run: Run, finished: Trained, tmp_path: Path) -> None:
+    shutil.copy(
+        finished.dataset.root / finished.dataset.index["file"].iloc[0], tmp_path / "a\nb.png"
+    )
+    (tmp_path / "empty.png").write_bytes(b"")
+    status, out, err = run("predict", finished.run, tmp_path / "a\nb.png", tmp_path / "empty.png")
+    assert (status, err) == (0, "")
+    answer, refusal, last = out.splitlines()
+    assert answer.endswith(" %)")
+    assert "refused (unreadable): " in refusal
+    assert last == DISCLAIMER
+
+
+def test_names_that_are_not_utf8(run: Run, finished: Trained, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff.png"))
+    try:
+        odd.write_bytes(hostile.saved(hostile.shades()))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for extra in ([], ["--json"], ["--csv", tmp_path / "out.csv"]):
+        status, out, err = run("predict", "latest", odd, *extra)
+        assert (status, err) == (0, "")
+        assert "odd-" in out
+    assert "odd-" in (tmp_path / "out.csv").read_text("utf-8")
+
+
+def test_doctor(ask: Ask, run: Run, home: Path) -> None:
+    status, document = ask("doctor")
+    assert status == 0
+    assert {
+        *("covidcore", "python", "packages", "device", "threads", "home", "home_writable"),
+        *("weights", "runner", "demo"),
+    } <= set(document)
+    assert document["home"] == str(home)
+    assert document["home_writable"] is True
+    assert document["packages"]["torch"]
+    assert list(home.iterdir()) == []
+    assert "device: " in run("doctor")[1]
+
+
+def test_doctor_says_that_a_home_can_not_be_written_to(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "file" / "home"))
+    status, document = ask("doctor")
+    assert status == 0
+    assert document["home_writable"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("scan", "/nowhere/at/all"), "/nowhere/at/all"),
+        (("scan", "abcdef"), "abcdef"),
+        (("scan", "phantoms:2"), "2"),
+        (("import", "/nowhere/at/all"), "/nowhere/at/all"),
+        (("import", "phantoms:9", "--map", "nonsense"), "nonsense"),
+        (("train", "/nowhere/at/all"), "/nowhere/at/all"),
+        (("train", "phantoms:9", "--preset", "best"), "best"),
+        (("train", "phantoms:9", "--set", "nonsense"), "nonsense"),
+        (("train", "phantoms:9", "--set", "epochs=many"), "many"),
+        (("train", "phantoms:9", "--set", "colour=red"), "colour"),
+        (("train", "phantoms:9", "--set", "epochs=0"), "epochs is 0"),
+        (("train", "phantoms:9", "--set", "weights=/no/file.pth"), "/no/file.pth"),
+        (("train", "phantoms:9", "--set", "weights=radiographs"), "radiographs"),
+        (("train", "phantoms:9", *SMALL, "--set", "exclude_sources=X"), "X"),
+        (("cancel", "0123"), "0123"),
+        (("resume", "0123"), "0123"),
+        (("remove", "0123"), "0123"),
+        (("evaluate", "0123"), "0123"),
+        (("evaluate", "latest"), "no finished run"),
+        (("evaluate", "shipped"), "no trained weights"),
+        (("predict", "latest", "x.png"), "no finished run"),
+        (("predict", "../../etc", "x.png"), "../../etc"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_can_not_be_done_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], part: str
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    for extra in ((), ("--json",)):
+        status, out, err = run(*arguments, *extra)
+        assert (status, out) == (1, "")
+        assert part in sentence(err)
+
+
+def test_predict_refuses_an_empty_folder(run: Run, finished: Trained, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    status, _, err = run("predict", "latest", tmp_path / "folder")
+    assert status == 1
+    assert "no file in" in sentence(err)
+
+
+def test_a_csv_that_can_not_be_written_is_one_sentence(
+    run: Run, finished: Trained, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").mkdir()
+    file = finished.dataset.root / finished.dataset.index["file"].iloc[0]
+    status, _, err = run("predict", "latest", file, "--csv", tmp_path / "taken")
+    assert status == 1
+    assert "taken" in sentence(err)
+
+
+def test_a_home_that_is_a_file_is_one_sentence(
+    run: Run, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "file"))
+    for arguments in (("scan", phantoms), ("train", phantoms, *SMALL), ("import", "phantoms:9")):
+        status, out, err = run(*arguments)
+        assert (status, out) == (1, "")
+        sentence(err)
+
+
+def test_another_runner_is_refused(
+    run: Run, phantoms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVIDCORE_RUNNER", "ray:http://host:8265")
+    status, _, err = run("train", phantoms, *SMALL)
+    assert status == 1
+    assert "COVIDCORE_RUNNER" in sentence(err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("dance",), ("scan",), ("predict", "latest"), ("evaluate", "x", "--split", "train")],
+    ids=str,
+)
+def test_wrong_usage(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "usage: python -m covidcore" in err
+
+
+def test_from_a_folder_with_odd_names_to_answers(
+    ask: Ask, run: Run, make_dataset: MakeDataset, home: Path
+) -> None:
+    """Train, show, predict and remove, with classes that are markup and a formula."""
+    folder = make_dataset({"<b>x": 10, "=1+1": 10})
+    status, out, err = run("train", folder, *SMALL, "--set", "standardise=true", "--name", "*it*")
+    assert status == 0, err
+    assert "<b>x" in out
+    assert "epoch 1: loss" in err
+    (info,) = ask("runs")[1]
+    assert (info["name"], info["state"], info["epochs"]) == ("*it*", "done", 1)
+    status, document = ask("evaluate", "latest")
+    assert document["classes"] == ["<b>x", "=1+1"]
+    to = home / "out.csv"
+    status, answers = ask("predict", "latest", folder, "--csv", to)
+    assert {answer["answer"] for answer in answers} <= {"<b>x", "=1+1"}
+    with to.open(newline="") as file:
+        assert {row["answer"] for row in csv.DictReader(file)} <= {"<b>x", "'=1+1"}
+    assert ask("remove", info["run"]) == (0, {"run": info["run"], "state": None})
+    assert ask("runs") == (0, [])
+
+
+def test_a_failed_job_exits_3_with_its_document(
+    run: Run, ask: Ask, make_dataset: MakeDataset
+) -> None:
+    folder = make_dataset({"a": 4, "b": 4})
+    fingerprint = ask("scan", folder)[1]["fingerprint"]
+    shutil.rmtree(folder)
+    status, out, err = run("train", fingerprint, *SMALL, "--json")
+    assert status == 3
+    document = json.loads(out)
+    assert list(document) == TRAIN
+    assert (document["state"], document["test"]) == ("failed", None)
+    assert "can not be read any more" in sentence(err)
+
+
+def test_an_interrupt_stops_the_job_and_exits_130(phantoms: Path, home: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "covidcore", "train", phantoms, *SMALL, "--json"),
+        *("--set", "epochs=1000", "--set", "schedule=constant"),
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    store = RunStore(Settings(home=home))
+
+    def training() -> bool:
+        return any(info.epoch > 1 for info in store.list())
+
+    wait_until(training, "the job to train")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert "was asked to stop" in err
+    (info,) = store.list()
+    wait_until(lambda: store.info(info.run).state.ended, "the job to stop")
+    assert store.info(info.run).state is State.CANCELLED
+
+
+def test_detached_and_cancelled(ask: Ask, phantoms: Path, home: Path) -> None:
+    arguments = (*SMALL, "--set", "epochs=1000", "--set", "schedule=constant")
+    status, document = ask("train", phantoms, *arguments, "--detach")
+    assert status == 0
+    assert list(document) == TRAIN
+    assert (document["state"], document["test"]) == ("running", None)
+    run = document["run"]
+    status, document = ask("cancel", run[:7])
+    assert (status, document["run"]) == (0, run)
+    store = RunStore(Settings(home=home))
+    wait_until(lambda: store.info(run).state is State.CANCELLED, "the job to stop")
+    status, document = ask("train", phantoms, *arguments[:-4], "--set", "epochs=1000", "--detach")
+    assert (status, document["run"] != run) == (0, True)
+    assert ask("cancel", document["run"])[0] == 0
+    wait_until(lambda: store.info(document["run"]).state.ended, "the other job to stop")
+
+
+def test_as_a_program(phantoms: Path) -> None:
+    done = shell("scan", phantoms, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(json.loads(done.stdout)) == SCAN
+    failed = shell("scan", "/nowhere")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    sentence(failed.stderr)
+    assert shell("dance").returncode == 2
+    assert shell("--version").stdout == f"covidcore {__version__}\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(finished: Trained) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "covidcore", "evaluate", "latest"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    err = process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=120)
+    assert "Traceback" not in err
+    assert "Exception" not in err

@@ -1,0 +1,62 @@
+"""Settings from the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from covidcore.config import Settings
+from covidcore.errors import CovidcoreError
+
+
+def test_an_empty_environment_gives_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = Settings(tmp_path / ".covidcore", None, False, "local", None)
+    assert Settings.from_environment({}) == expected
+    names = ("HOME", "DATA", "DEMO", "RUNNER", "WEIGHTS")
+    assert Settings.from_environment({f"COVIDCORE_{name}": " " for name in names}) == expected
+    assert not expected.home.exists()
+
+
+def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    settings = Settings.from_environment(
+        {
+            "COVIDCORE_HOME": "here/home",
+            "COVIDCORE_DATA": " ~/radiographs ",
+            "COVIDCORE_DEMO": "1",
+            "COVIDCORE_RUNNER": "ray:http://host:8265",
+            "COVIDCORE_WEIGHTS": "/weights/resnet18.pth",
+        }
+    )
+    assert settings == Settings(
+        home=tmp_path / "here/home",
+        data=Path("/home/someone/radiographs"),
+        demo=True,
+        runner="ray:http://host:8265",
+        weights=Path("/weights/resnet18.pth"),
+    )
+
+
+@pytest.mark.parametrize(("value", "demo"), [("1", True), (" 1 ", True), ("0", False), ("", False)])
+def test_demo(value: str, demo: bool) -> None:
+    assert Settings.from_environment({"COVIDCORE_DEMO": value}).demo is demo
+
+
+def test_the_process_environment_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "elsewhere"))
+    assert Settings.from_environment().home == tmp_path / "elsewhere"
+
+
+def test_the_home_of_nobody() -> None:
+    with pytest.raises(CovidcoreError, match="COVIDCORE_HOME is ~no-such-user/x: there is no such"):
+        Settings.from_environment({"COVIDCORE_HOME": "~no-such-user/x"})
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(AttributeError):
+        Settings(home=Path()).demo = True  # type: ignore[misc]
