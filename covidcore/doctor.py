@@ -8,7 +8,8 @@ from typing import Any
 
 from covidcore import __version__, storage
 from covidcore.config import Settings
-from covidcore.errors import DataError
+from covidcore.errors import CovidcoreError, DataError
+from covidcore.jobs.runners import open_runner
 from covidcore.model.weights import on_disk
 
 _PACKAGES = ("streamlit", "torch", "torchvision", "pillow", "pandas", "plotly", "scikit-learn")
@@ -41,8 +42,17 @@ def examine(settings: Settings) -> dict[str, Any]:
         "data": str(settings.data) if settings.data else None,
         "weights": on_disk("resnet18", settings),
         "runner": settings.runner,
+        "runner_answers": _answer(settings),
         "demo": settings.demo,
     }
+
+
+def _answer(settings: Settings) -> str:
+    """What the place where jobs run says of itself, or why it does not."""
+    try:
+        return open_runner(settings.runner, settings).version()
+    except CovidcoreError as error:
+        return str(error)
 
 
 def _version(name: str) -> str | None:

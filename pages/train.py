@@ -6,7 +6,7 @@ import streamlit as st
 from covidcore import charts
 from covidcore.data.split import GROUPINGS, summary
 from covidcore.jobs.folder import State
-from covidcore.jobs.store import plan_split
+from covidcore.jobs.plan import plan_split
 from covidcore.training.recipe import PRESETS, Recipe
 from covidcore.wording import duration, markdown, percent, visible
 from pages import shared

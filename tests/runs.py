@@ -59,7 +59,7 @@ def wait_for_end(store: RunStore, run: str) -> State:
 def worker_pid(folder: Path) -> int | None:
     """The process that works on a run."""
     for pid, command in _processes():
-        if "covidcore.jobs.worker" in command and command.endswith(str(folder)):
+        if "covidcore.jobs.worker" in command and f" {folder} " in command:
             return pid
     return None
 
@@ -86,7 +86,7 @@ def kill_worker(folder: Path) -> bool:
         return False
     with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not RunFolder(folder).alive(), "the kernel to free the lock")
+    wait_until(lambda: not RunFolder(folder).locked(), "the kernel to free the lock")
     return True
 
 
@@ -112,5 +112,5 @@ def trained(phantoms: Path) -> Trained:
     store = RunStore(settings)
     run = store.submit(LONG, dataset, "a finished run").run
     assert wait_for_end(store, run) is State.DONE, store.log_tail(run)
-    wait_until(lambda: not RunFolder(store.path(run)).alive(), "the worker to go")
+    wait_until(lambda: not RunFolder(store.path(run)).locked(), "the worker to go")
     return Trained(settings, store, dataset, run)

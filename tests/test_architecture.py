@@ -26,7 +26,8 @@ ASIDE = {"charts", "chart_style", "wording"}
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "charts", "chart_style", "wording"),
     *("training/recipe", "model/weights", "inference/table", "cli", "show", "doctor"),
-    *("jobs/store", "jobs/folder", "jobs/info", "jobs/executors", "jobs/progress", "jobs/worker"),
+    *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
+    *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
 )
 
 

@@ -54,7 +54,7 @@ Ask = Callable[..., tuple[int, Any]]
 
 @pytest.fixture(autouse=True)
 def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATA", "DEMO", "RUNNER", "WEIGHTS"):
+    for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS"):
         monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
     monkeypatch.setenv("COVIDCORE_HOME", str(home))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -350,10 +350,10 @@ def test_a_home_that_is_a_file_is_one_sentence(
         sentence(err)
 
 
-def test_another_runner_is_refused(
+def test_an_unknown_runner_is_refused(
     run: Run, phantoms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COVIDCORE_RUNNER", "ray:http://host:8265")
+    monkeypatch.setenv("COVIDCORE_RUNNER", "ray:host")
     status, _, err = run("train", phantoms, *SMALL)
     assert status == 1
     assert "COVIDCORE_RUNNER" in sentence(err)

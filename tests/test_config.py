@@ -12,9 +12,9 @@ def test_an_empty_environment_gives_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    expected = Settings(tmp_path / ".covidcore", None, False, "local", None)
+    expected = Settings(tmp_path / ".covidcore", None, False, "local", 1, None)
     assert Settings.from_environment({}) == expected
-    names = ("HOME", "DATA", "DEMO", "RUNNER", "WEIGHTS")
+    names = ("HOME", "DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS")
     assert Settings.from_environment({f"COVIDCORE_{name}": " " for name in names}) == expected
     assert not expected.home.exists()
 
@@ -28,6 +28,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "COVIDCORE_DATA": " ~/radiographs ",
             "COVIDCORE_DEMO": "1",
             "COVIDCORE_RUNNER": "ray:http://host:8265",
+            "COVIDCORE_SLOTS": "3",
             "COVIDCORE_WEIGHTS": "/weights/resnet18.pth",
         }
     )
@@ -36,6 +37,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         data=Path("/home/someone/radiographs"),
         demo=True,
         runner="ray:http://host:8265",
+        slots=3,
         weights=Path("/weights/resnet18.pth"),
     )
 
@@ -55,6 +57,12 @@ def test_the_process_environment_is_the_default(
 def test_the_home_of_nobody() -> None:
     with pytest.raises(CovidcoreError, match="COVIDCORE_HOME is ~no-such-user/x: there is no such"):
         Settings.from_environment({"COVIDCORE_HOME": "~no-such-user/x"})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "65", "two", "1.5"])
+def test_slots_are_a_number_from_one(text: str) -> None:
+    with pytest.raises(CovidcoreError, match=f"COVIDCORE_SLOTS is “{text}”; it must be a number"):
+        Settings.from_environment({"COVIDCORE_SLOTS": text})
 
 
 def test_settings_do_not_change() -> None:

@@ -125,6 +125,17 @@ class RunFolder:
         """Replace the status; ``values`` are added to what was there."""
         storage.write_json(self.status_file, {**self.status(), **values, "state": state.value})
 
+    def attempt(self) -> int:
+        """How often the run was queued; each time is a worker of its own."""
+        return int(self.status().get("attempt") or 0)
+
+    def sweep(self) -> None:
+        """Remove what an earlier worker was writing when it was killed; for the lock's holder."""
+        others = (".status", ".cancel", ".handover")  # those the queue may be writing just now
+        for path in self.path.glob(".*-*"):
+            if not path.name.startswith(others):
+                path.unlink(missing_ok=True)
+
     def begun(self) -> bool:
         """Whether this attempt's worker has got as far as to take the lock."""
         return self.locked() or self.status().get("state") != State.QUEUED.value
@@ -133,11 +144,11 @@ class RunFolder:
         """SHA-256 of each file that a finished run is made of."""
         return {path.name: storage.sha256_file(path) for path in self._artefacts}
 
-    def damaged(self, *paths: Path) -> list[str]:
-        """Which artefacts (of all, where none are named) are not as the worker left them."""
+    def damaged(self) -> list[str]:
+        """Which files of a finished run are not as the worker left them."""
         written = self.status().get("artefacts") or {}
         found = []
-        for path in paths or self._artefacts:
+        for path in self._artefacts:
             try:
                 whole = storage.sha256_file(path) == written.get(path.name)
             except OSError:

@@ -39,10 +39,8 @@ class RunInfo:
     """Working time of the last attempt, so far or in all."""
     message: str
     """Why it failed, in a sentence; else empty."""
-    group: str
-    """The sweep it belongs to, or ""."""
     val_loss: float | None
-    """Of the best epoch, once done: what sweeps are judged by."""
+    """Of the best epoch, once done."""
     memory_mb: float | None
     processor_percent: float | None
     """Of the worker while it runs; 100 is one processor."""
@@ -74,7 +72,6 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
         created=str(job.get("created", "")),
         seconds=_seconds(status, state),
         message=str(status.get("message") or (_INTERRUPTED if state is State.INTERRUPTED else "")),
-        group=str(job.get("group", "")),
         val_loss=status.get("val_loss"),
         memory_mb=live.get("memory_mb"),
         processor_percent=live.get("processor_percent"),

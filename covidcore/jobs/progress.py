@@ -23,6 +23,7 @@ class Reporter:
         self._folder, self._watchdog = folder, watchdog
         self._last = 0.0
         self._processor = time.process_time(), time.monotonic()
+        self._share: int | None = None
 
     def start(self) -> None:
         """Mark the beginning of an attempt."""
@@ -72,12 +73,14 @@ class Reporter:
         sys.stdout.write(traceback.format_exc())
         sys.stdout.flush()
 
-    def _resources(self) -> dict[str, float]:
+    def _resources(self) -> dict[str, int | None]:
         """Memory in MB, and processors in use since the last line in per cent of one."""
         used, at = time.process_time(), time.monotonic()
-        (before, then), self._processor = self._processor, (used, at)
-        share = 100 * (used - before) / max(at - then, 1e-3)
-        return {"memory_mb": round(_memory_mb()), "processor_percent": round(share)}
+        before, then = self._processor
+        if at - then >= _EVERY / 2:  # a share of less time says nothing
+            self._share = round(100 * (used - before) / (at - then))
+            self._processor = used, at
+        return {"memory_mb": _memory_mb(), "processor_percent": self._share}
 
     def _write(self, event: str, **values: Any) -> None:
         line = json.dumps(storage.plain({"event": event, "time": now(), **values}))
@@ -85,12 +88,27 @@ class Reporter:
         sys.stdout.flush()
 
 
-def _memory_mb() -> float:
-    """Resident memory now; where the system does not tell, the most it has been."""
+def _memory_mb() -> int | None:
+    """Resident memory; None where the system does not tell (it is Linux that does)."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
     except (OSError, ValueError, IndexError, AttributeError):
-        import resource
+        return None
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+class Pace:
+    """Images a second in this attempt, and the time to the end of training."""
+
+    def __init__(self, left: int) -> None:
+        self._left, self._seen, self._started = left, 0, time.monotonic()
+
+    def after(self, images: int) -> dict[str, float]:
+        """The figures after so many more images."""
+        self._seen += images
+        self._left -= images
+        rate = self._seen / max(time.monotonic() - self._started, 1e-3)
+        return {
+            "images_per_second": round(rate, 1),
+            "eta_seconds": round(max(self._left, 0) / rate, 1),
+        }

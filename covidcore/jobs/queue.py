@@ -5,11 +5,13 @@ under a lock. What has been handed over is on disk, so any process can go on wit
 """
 
 import contextlib
+import functools
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -17,9 +19,19 @@ from covidcore import storage
 from covidcore.config import Settings
 from covidcore.errors import DataError, RunError
 from covidcore.jobs.folder import Presence, RunFolder, State, derive_state, now
-from covidcore.jobs.runners import LocalRunner, Runner, RunnerUnavailable, open_runner
+from covidcore.jobs.runners import (
+    LocalRunner,
+    Runner,
+    RunnerUnavailable,
+    could_not_start,
+    open_runner,
+)
 
 _LAST_MOMENT_SECONDS = 5.0
+_SILENCE_SECONDS = 2.0
+"""How long a runner that did not answer is left alone, or every look would wait for it."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,12 @@ class Queue:
         self._settings = settings
         self.folder = settings.home / "runs"
         self._runners: dict[str, Runner] = {"local": LocalRunner(settings)}
-        self.problem = ""
-        """Why a runner did not answer the last time it was asked; empty where it did."""
+        self._problems: dict[str, tuple[float, str]] = {}
+
+    @property
+    def problem(self) -> str:
+        """Why a runner did not answer the last time it was asked; empty where all did."""
+        return " ".join(text for _, text in self._problems.values())
 
     @property
     def runner(self) -> Runner:
@@ -73,11 +89,10 @@ class Queue:
         presence = Presence.GONE
         if handover is not None:
             presence = self._presence(folder, handover, written)
-        state = derive_state(written, presence, handover is not None)
-        if state is State.INTERRUPTED:
+        if presence is Presence.GONE:
             # The worker may have ended between the two looks: what it wrote last counts.
-            return derive_state(str(folder.status().get("state")), presence, handover is not None)
-        return state
+            written = str(folder.status().get("state"))
+        return derive_state(written, presence, handover is not None)
 
     def put(self, folder: RunFolder) -> None:
         """Make a run wait; the caller holds the submit lock, and no worker has the run."""
@@ -85,10 +100,11 @@ class Queue:
         deadline, pause = time.monotonic() + _LAST_MOMENT_SECONDS, threading.Event()
         while folder.locked() and time.monotonic() < deadline:
             pause.wait(0.02)
-        attempt = int(folder.status().get("attempt") or 0) + 1
+        attempt = folder.attempt() + 1
         folder.cancel_file.unlink(missing_ok=True)
         moment = now()
-        waiting = {"submitted": moment, "order": moment, "attempt": attempt, "message": ""}
+        order = f"{moment} {folder.run}"  # no two alike, so that they can be exchanged
+        waiting = {"submitted": moment, "order": order, "attempt": attempt, "message": ""}
         storage.write_json(folder.status_file, {"state": State.QUEUED.value, **waiting})
 
     def waiting(self) -> list[RunFolder]:
@@ -125,7 +141,7 @@ class Queue:
             status = folder.status()
             handover = self._handover(folder, status)
             if handover is not None:
-                self._runner(handover.runner).stop(folder)
+                self._ask(handover.runner, lambda runner: runner.stop(folder), None)
             if state is State.QUEUED:
                 folder.write_status(State.CANCELLED, finished=now())
         return state
@@ -135,32 +151,41 @@ class Queue:
         if not self.folder.is_dir():
             return
         with self.locked():
+            self._take_note_of_false_starts()
             waiting = self.waiting()
             if not waiting:
                 return
             runner = self.runner
-            room = len(waiting) if runner.queues else self._settings.slots - self._running_here()
+            room = len(waiting) if runner.queues else self._settings.slots - len(runner.list())
             for folder in waiting[: max(0, room)]:
                 if not self._hand_over(runner, folder):
                     return
 
+    def _take_note_of_false_starts(self) -> None:
+        """A worker that was handed over and ended before it began has failed; say why."""
+        for folder in self.folders():
+            status = folder.status()
+            handover = self._handover(folder, status)
+            if handover is None or status.get("state") != State.QUEUED.value:
+                continue
+            if not self._runner(handover.runner).queues:
+                continue  # that one waited until the worker had begun
+            if self.state(folder) is State.INTERRUPTED:
+                output = self._ask(handover.runner, functools.partial(_output, folder), "")
+                folder.write_status(State.FAILED, message=could_not_start(output), finished=now())
+
     def _hand_over(self, runner: Runner, folder: RunFolder) -> bool:
+        """Whether the runner answered; else the run stays in the queue until it does."""
         try:
-            key = runner.submit(folder)
-        except RunnerUnavailable as error:  # it stays in the queue until the place answers
-            self.problem = str(error)
-            return False
+            key = self._ask(runner.name, lambda one: one.submit(folder), "")
         except RunError as error:
             folder.write_status(State.FAILED, message=str(error), finished=now())
             return True
-        self.problem = ""
-        attempt = int(folder.status().get("attempt") or 0)
-        handover = {"attempt": attempt, "runner": runner.name, "key": key}
+        if not key:
+            return False
+        handover = {"attempt": folder.attempt(), "runner": runner.name, "key": key}
         storage.write_json(folder.handover, handover)
         return True
-
-    def _running_here(self) -> int:
-        return sum(folder.locked() for folder in self.folders())
 
     def _handover(self, folder: RunFolder, status: dict[str, Any]) -> Handover | None:
         """To whom the present attempt was given; None where it still waits here."""
@@ -171,15 +196,24 @@ class Queue:
         return handover if handover.attempt == status.get("attempt") else None
 
     def _presence(self, folder: RunFolder, handover: Handover, written: str) -> Presence:
+        known = Presence.RUNNING if written == State.RUNNING else Presence.WAITING
+        return self._ask(handover.runner, lambda runner: runner.status(folder), known)
+
+    def _ask(self, name: str, question: Callable[[Runner], _T], unanswered: _T) -> _T:
+        """What a runner says; ``unanswered`` where it does not, which becomes the problem told."""
+        silent, _ = self._problems.get(name, (-_SILENCE_SECONDS, ""))
+        if time.monotonic() - silent < _SILENCE_SECONDS:
+            return unanswered
         try:
-            presence = self._runner(handover.runner).status(folder)
-        except RunnerUnavailable as error:  # as it was when it was last heard of
-            self.problem = str(error)
-            return Presence.RUNNING if written == State.RUNNING else Presence.WAITING
-        return presence
+            answer = question(self._runner(name))
+        except RunnerUnavailable as error:
+            self._problems[name] = (time.monotonic(), str(error))
+            return unanswered
+        self._problems.pop(name, None)
+        return answer
 
     @contextlib.contextmanager
-    def locked(self, name: str = "queue") -> Any:
+    def locked(self, name: str = "queue") -> Iterator[None]:
         """Keep other processes from changing the queue (or, as ``submit``, from adding runs).
 
         Raises: DataError where the home can not be written to.
@@ -195,3 +229,7 @@ class Queue:
             yield
         finally:
             lock.release()
+
+
+def _output(folder: RunFolder, runner: Runner) -> str:
+    return runner.logs(folder)[0]

@@ -5,6 +5,7 @@ covidcore has to be installed there: the worker checks the first, and says so. W
 ``RAY_AUTH_TOKEN`` every request carries it. Source: Ray 2 documentation, "Ray Jobs REST API".
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -20,7 +21,7 @@ from covidcore.errors import DataError, RecipeError, RunError
 from covidcore.jobs.folder import Presence, RunFolder
 from covidcore.jobs.runners import RunnerUnavailable, worker_command
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 _PRESENCE = {
     "PENDING": Presence.WAITING,
     "RUNNING": Presence.RUNNING,
@@ -48,19 +49,21 @@ class RayRunner:
     def submit(self, folder: RunFolder) -> str:
         """Hand over a job whose id names the run and the attempt: twice is once."""
         recipe = folder.read_job()["recipe"]
-        key = f"{_PREFIX}{folder.run}-{folder.status().get('attempt', 1)}"
+        key = f"{_PREFIX}{folder.run}-{folder.attempt()}"
         command = worker_command(folder, sys.executable if self._here else "python3")
-        passed = ("COVIDCORE_", "PYTHONPATH" if self._here else "COVIDCORE_")
+        passed = ("COVIDCORE_", "PYTHONPATH") if self._here else ("COVIDCORE_",)
         environment = {k: v for k, v in child_environment().items() if k.startswith(passed)}
         job = {
             "entrypoint": shlex.join(command),
             "submission_id": key,
             "runtime_env": {"env_vars": {**environment, "PYTHONUNBUFFERED": "1"}},
             "metadata": {"run": folder.run, "home": str(self._settings.home)},
-            "entrypoint_num_cpus": max(1, recipe.get("workers", 1), recipe.get("threads", 0)),
+            "entrypoint_num_cpus": max(1, recipe["threads"]),
         }
         try:
             self._ask("POST", "/api/jobs/", job)
+        except RunnerUnavailable:
+            raise
         except RunError:
             # Ray answers 500 to an id that it knows; then somebody was quicker, and all is well.
             if self._job(key) is None:
@@ -76,7 +79,8 @@ class RayRunner:
         """Leave the file that the worker's watchdog looks for; a waiting job is stopped by Ray."""
         folder.ask_to_stop()
         if self.status(folder) is Presence.WAITING:
-            self._ask("POST", f"/api/jobs/{self._key(folder)}/stop", {})
+            with contextlib.suppress(_NotFound):
+                self._ask("POST", f"/api/jobs/{self._key(folder)}/stop", {})
 
     def logs(self, folder: RunFolder, offset: int = 0) -> tuple[str, int]:
         """What the cluster kept of the worker's output; it begins with lines of Ray's own."""
@@ -97,17 +101,14 @@ class RayRunner:
         return found
 
     def version(self) -> str:
-        """The cluster's Ray version.
-
-        Raises: RunnerUnavailable where it does not answer.
-        """
-        return str(self._ask("GET", "/api/version").get("ray_version", "unknown"))
+        """The cluster's version of Ray."""
+        return f"Ray {self._ask('GET', '/api/version').get('ray_version', 'unknown')}"
 
     def _key(self, folder: RunFolder) -> str:
         try:
             return str(storage.read_json(folder.handover)["key"])
         except (DataError, KeyError, TypeError):
-            return f"{_PREFIX}{folder.run}-{folder.status().get('attempt', 1)}"
+            return f"{_PREFIX}{folder.run}-{folder.attempt()}"
 
     def _job(self, key: str) -> dict[str, Any] | None:
         try:
@@ -118,7 +119,8 @@ class RayRunner:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """One request; JSON in and out.
 
-        Raises: RunnerUnavailable without an answer, RunError for a refusal, _NotFound for a 404.
+        Raises: RunnerUnavailable without an answer, RunError for a job that is refused, _NotFound
+        for a 404.
         """
         request = urllib.request.Request(self._url + path, method=method)
         request.add_header("Content-Type", "application/json")
@@ -132,7 +134,11 @@ class RayRunner:
             if error.code == 404:
                 raise _NotFound("The cluster does not know this job.") from error
             if error.code in (401, 403):
-                raise RunError("The cluster wants a token: set RAY_AUTH_TOKEN.") from error
+                sentence = "The cluster wants a token that is right: set RAY_AUTH_TOKEN."
+                raise RunnerUnavailable(sentence) from error
+            if method == "GET":
+                sentence = f"The cluster at {self._url} answers with an error (HTTP {error.code})."
+                raise RunnerUnavailable(sentence) from error
             raise RunError(f"The cluster refused the job (HTTP {error.code}).") from error
         except (OSError, ValueError) as error:
             raise RunnerUnavailable(f"The cluster at {self._url} does not answer.") from error

@@ -1,6 +1,6 @@
-"""The checkpoint of a run that is not finished: what is needed to go on after an epoch.
+"""The checkpoint of a run that is not finished: what is needed to go on after any step.
 
-One safetensors file, so that tensors and position can not be of different epochs: the trained
+One safetensors file, so that tensors and position can not be of different moments: the trained
 part, the optimiser's state, and the trained part of the best epoch so far.
 """
 
@@ -78,6 +78,7 @@ def restore(
     about = _position(folder)
     if about is None:
         return None
+    before = {name: tensor.clone() for name, tensor in tail.state_dict().items()}
     try:
         tensors = load_file(folder.last)
         history = [EpochResult(**values) for values in about["history"]]
@@ -91,7 +92,8 @@ def restore(
         step = Step(**about["step"])
         return Position(about["precision"], history, _below(tensors, "best."), step)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
-        return None  # damaged or of another version: the run begins again
+        tail.load_state_dict(before)
+        return None  # damaged or of another network: the run begins again
 
 
 def _position(folder: RunFolder) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
 """Where workers run: one interface, and the runner for this machine.
 
 A runner starts the worker of a run folder, knows whether it is there, stops it and reads what it
-said. It decides nothing about a run: states come from ``folder.derive_state``, the queue from the
-store.
+said. It decides nothing about a run: states come from ``folder.derive_state``, the order from the
+queue.
 """
 
+import platform
 import subprocess
 import sys
 import threading
@@ -28,19 +29,20 @@ class Runner(Protocol):
     name: str
     """As in ``COVIDCORE_RUNNER``; written into each run that is handed over."""
     queues: bool
-    """Whether it makes jobs wait by itself; else the store hands over one after another."""
+    """Whether it makes jobs wait by itself; else the queue hands over one after another."""
 
     def submit(self, folder: RunFolder) -> str:
         """Hand the run over; returns the key of this attempt.
 
-        Raises: RunError where the worker can not be started, with the cause in a sentence.
+        Raises: RunError where the worker can not be started, with the cause in a sentence;
+        RunnerUnavailable where the place does not answer.
         """
         ...
 
     def status(self, folder: RunFolder) -> Presence:
         """Whether the run's worker is there now.
 
-        Raises: RunError where the place does not answer.
+        Raises: RunnerUnavailable where the place does not answer.
         """
         ...
 
@@ -54,6 +56,13 @@ class Runner(Protocol):
 
     def list(self) -> dict[str, Presence]:
         """The runs whose workers are there or waiting."""
+        ...
+
+    def version(self) -> str:
+        """What the place calls itself.
+
+        Raises: RunnerUnavailable where it does not answer.
+        """
         ...
 
 
@@ -85,8 +94,7 @@ class LocalRunner:
         deadline, pause = time.monotonic() + START_SECONDS, threading.Event()
         while not folder.begun() and time.monotonic() < deadline:
             if process.poll() is not None and not folder.begun():
-                last = next((line for line in reversed(folder.tail()) if line.strip()), "nothing")
-                raise RunError(f"The worker could not be started. Its last line: {last}")
+                raise RunError(could_not_start(self.logs(folder)[0]))
             pause.wait(0.02)
         return f"local-{process.pid}"
 
@@ -113,6 +121,10 @@ class LocalRunner:
         folders = [RunFolder(path.parent) for path in self._runs.glob("*/lock")]
         return {folder.run: Presence.RUNNING for folder in folders if folder.locked()}
 
+    def version(self) -> str:
+        """The system's name."""
+        return platform.platform(terse=True)
+
 
 def open_runner(name: str, settings: Settings) -> Runner:
     """The runner that ``COVIDCORE_RUNNER`` names.
@@ -129,10 +141,11 @@ def open_runner(name: str, settings: Settings) -> Runner:
 
 
 def worker_command(folder: RunFolder, python: str = sys.executable) -> list[str]:
-    """What is run, here or elsewhere; under torchrun where the recipe wants several processes."""
-    workers = int(folder.read_job()["recipe"].get("workers", 1))
-    worker = ["-m", "covidcore.jobs.worker", str(folder.path)]
-    if workers == 1:
-        return [python, *worker]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--max-restarts=3"]
-    return [python, *launch, f"--nproc-per-node={workers}", *worker]
+    """What is run, here or elsewhere, for the present attempt."""
+    return [python, "-m", "covidcore.jobs.worker", str(folder.path), str(folder.attempt())]
+
+
+def could_not_start(output: str) -> str:
+    """The sentence for a worker that ended before it began, from what it printed."""
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), "nothing")
+    return f"The worker could not be started. Its last line: {last.strip()}"

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import Dataset
-from covidcore.data.split import digest, split
-from covidcore.errors import DataError, RecipeError, RunError
+from covidcore.data.split import digest
+from covidcore.errors import RunError
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
+from covidcore.jobs.plan import plan_split
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import check_space
 from covidcore.model.weights import resolve
@@ -47,9 +48,7 @@ class RunStore:
         self.settings = settings
         self.queue = Queue(settings)
 
-    def submit(
-        self, recipe: Recipe, dataset: Dataset, name: str = "", group: str = ""
-    ) -> Submission:
+    def submit(self, recipe: Recipe, dataset: Dataset, name: str = "") -> Submission:
         """Ask for a result. The same recipe, data, split and weights are the same run.
 
         A finished run is returned as it is, unless its files were damaged; then, and where it
@@ -78,7 +77,6 @@ class RunStore:
                     "split": digest(table),
                     "weights": weights.to_json(),
                     "name": name or f"{recipe.preset} on {dataset.name}",
-                    "group": group,
                     "created": now(),
                 }
                 self._create(folder, job, table)
@@ -118,14 +116,14 @@ class RunStore:
         return found[0]
 
     def history(self, run: str) -> "pd.DataFrame":
-        """One row an epoch: epoch, losses, accuracies, learning_rate, seconds."""
+        """One row an epoch: epoch, losses, accuracies, learning_rate."""
         import pandas as pd
 
         columns = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
         try:
             return pd.read_csv(self._folder(run).history)
         except (OSError, ValueError):
-            return pd.DataFrame(columns=[*columns, "learning_rate", "seconds"])
+            return pd.DataFrame(columns=[*columns, "learning_rate"])
 
     def log_tail(self, run: str, lines: int = 20) -> Lines:
         """The last lines of the worker's log."""
@@ -152,14 +150,14 @@ class RunStore:
     def evaluation(self, run: str) -> dict[str, Any]:
         """The figures on the test images, as the contract's ``evaluate`` has them.
 
-        Raises: RunError where the run is not done.
+        Raises: RunError where the run is not done, or any of its files is damaged.
         """
         return dict(self._result(run, storage.read_json, "report"))
 
     def predictions(self, run: str) -> "pd.DataFrame":
         """One row an image of the validation and test sets.
 
-        Raises: RunError where the run is not done.
+        Raises: RunError where the run is not done, or any of its files is damaged.
         """
         table: pd.DataFrame = self._result(run, storage.read_table, "predictions")
         return table
@@ -191,6 +189,10 @@ class RunStore:
             self.queue.put(folder)
         self.queue.advance()
 
+    def waiting(self) -> Lines:
+        """The runs that wait here, in the order in which they will start."""
+        return [folder.run for folder in self.queue.waiting()]
+
     def move(self, run: str, places: int) -> None:
         """Let a waiting run start earlier (negative) or later by so many places.
 
@@ -204,6 +206,8 @@ class RunStore:
         Raises: RunError where it is running.
         """
         folder = self._folder(run)
+        if self.queue.state(folder) is State.QUEUED:
+            self.queue.stop(folder)  # it may wait on a cluster, where it would start in vain
         with self.queue.locked():
             if self.queue.state(folder) is State.RUNNING:
                 raise RunError(f"The run {run} is running: cancel it first.")
@@ -237,30 +241,12 @@ class RunStore:
         state = self.queue.state(folder)
         if state is not State.DONE:
             raise RunError(f"The run {run} is {state}: it has no results yet.")
-        path: Path = getattr(folder, name)
-        if folder.damaged(path):
+        if damaged := folder.damaged():
             raise RunError(
-                f"{path.name} of run {run} is damaged or missing. Resume the run (or submit it "
-                "again): it is evaluated anew from its last checkpoint."
+                f"Files of run {run} are damaged or missing: {', '.join(damaged)}. Resume the run "
+                "(or submit it again): they are made anew from its last checkpoint."
             )
-        return read(path)
-
-
-def plan_split(recipe: Recipe, dataset: Dataset) -> "pd.DataFrame":
-    """Who would be in which set under ``recipe``; images of excluded sources are left out.
-
-    Raises: RecipeError for a source that is not in the dataset; DataError where a class is too
-    small.
-    """
-    index = dataset.index
-    unknown = sorted(set(recipe.exclude_sources) - set(index["source"]))
-    if unknown:
-        raise RecipeError(f"The dataset has no source “{unknown[0]}” that could be excluded.")
-    kept = index[~index["source"].isin(recipe.exclude_sources)]
-    gone = sorted(set(dataset.classes) - set(kept["label"]))
-    if gone:
-        raise DataError(f"Without these sources, class “{gone[0]}” has no images left.")
-    return split(kept, recipe.split, recipe.seed, recipe.group_by)
+        return read(getattr(folder, name))
 
 
 def runs_as_json(infos: list[RunInfo]) -> list[dict[str, Any]]:

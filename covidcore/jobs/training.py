@@ -19,7 +19,8 @@ from covidcore.errors import RunError, Stopped
 from covidcore.evaluation import calibration, predictions
 from covidcore.jobs import resumable
 from covidcore.jobs.folder import RunFolder
-from covidcore.jobs.progress import Reporter
+from covidcore.jobs.plan import plan_split
+from covidcore.jobs.progress import Pace, Reporter
 from covidcore.model import checkpoint, network, weights
 from covidcore.model.preprocess import Preprocessing
 from covidcore.training.activations import FrozenPart, activations
@@ -92,14 +93,21 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
 
 
 def _read_split(folder: RunFolder, job: dict[str, Any], dataset: Dataset) -> pd.DataFrame:
-    """The run's split, with each image's row in the dataset and its source."""
+    """The run's split, with each image's row in the dataset and its source.
+
+    A damaged file is written anew: the recipe says who is in which set. Raises: RunError where
+    this version of covidcore would deal the sets in another way.
+    """
     try:
         table = pd.read_csv(folder.split, dtype=str, keep_default_na=False)
         whole = digest(table) == job["split"]
     except (OSError, ValueError, KeyError):
         whole = False
     if not whole:
-        raise RunError("The run's split.csv is damaged: remove the run and submit it again.")
+        table = plan_split(Recipe.from_json(job["recipe"]), dataset)
+        if digest(table) != job["split"]:
+            raise RunError("The run's split.csv is damaged: remove the run and submit it again.")
+        storage.write_csv(folder.split, table)
     rows = pd.Series(np.arange(len(dataset.index)), index=dataset.index["file"])
     table["row"] = table["file"].map(rows).to_numpy()
     table["source"] = dataset.index["source"].to_numpy()[table["row"]]
@@ -155,9 +163,11 @@ def _fit(
     On disk before the next begins: every epoch, and in long ones every few minutes.
     """
     recipe = run.recipe
+    _write_history(folder, position)  # a kill may have come between the checkpoint and this
     if _out_of_patience(recipe, position):
         return
-    pace = _Pace(recipe.epochs * batches.train_size, position, batches.train_size)
+    done = len(position.history) + position.step.step / max(position.step.steps, 1)
+    pace = Pace(round((recipe.epochs - done) * batches.train_size))
     saved = began = time.monotonic()
     try:
         for event in fit(run.tail, batches, recipe, optimiser, run.tail_precision, position.step):
@@ -166,16 +176,23 @@ def _fit(
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     resumable.save(folder, run.tail, optimiser, position)
                     saved = time.monotonic()
-                reporter.progress("training", event.step, event.steps, **pace.after(event))
+                reporter.progress(
+                    "training",
+                    event.step,
+                    event.steps,
+                    epoch=event.epoch,
+                    loss=round(event.loss, 4),
+                    **pace.after(event.images),
+                )
             elif isinstance(event, Validating):
                 reporter.progress("validating", event.images, event.of, epoch=event.epoch)
             else:
                 position.add(event, run.tail)
                 resumable.save(folder, run.tail, optimiser, position)
-                storage.write_csv(folder.history, pd.DataFrame(position.history))
-                seconds = round((saved := time.monotonic()) - began, 3)
+                _write_history(folder, position)
+                saved = time.monotonic()
+                reporter.epoch(**dataclasses.asdict(event), seconds=round(saved - began, 3))
                 began = saved
-                reporter.epoch(**dataclasses.asdict(event), seconds=seconds)
                 if _out_of_patience(recipe, position):
                     return
     except Stopped:
@@ -183,23 +200,9 @@ def _fit(
         raise
 
 
-class _Pace:
-    """Images a second in this attempt, and the time to the end of training."""
-
-    def __init__(self, total: int, position: resumable.Position, per_epoch: int) -> None:
-        done = len(position.history) * per_epoch
-        self._left, self._seen, self._started = total - done, 0, time.monotonic()
-
-    def after(self, step: Step) -> dict[str, Any]:
-        self._seen += step.images
-        self._left -= step.images
-        rate = self._seen / max(time.monotonic() - self._started, 1e-3)
-        return {
-            "epoch": step.epoch,
-            "loss": round(step.loss, 4),
-            "images_per_second": round(rate, 1),
-            "eta_seconds": round(max(self._left, 0) / rate, 1),
-        }
+def _write_history(folder: RunFolder, position: resumable.Position) -> None:
+    columns = [field.name for field in dataclasses.fields(EpochResult)]
+    storage.write_csv(folder.history, pd.DataFrame(position.history, columns=columns))
 
 
 def _out_of_patience(recipe: Recipe, position: resumable.Position) -> bool:

@@ -1,4 +1,4 @@
-"""The process that works on one run: ``python -m covidcore.jobs.worker RUN_FOLDER``.
+"""The process that works on one run: ``python -m covidcore.jobs.worker RUN_FOLDER ATTEMPT``.
 
 Glue of data, model, training and store; everything that touches a run's files while it runs is
 here and in ``progress.py``. Holds the run's lock for its whole life.
@@ -18,29 +18,35 @@ from covidcore.config import Settings
 from covidcore.errors import CovidcoreError, Stopped
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.progress import Reporter
+from covidcore.jobs.queue import Queue
 from covidcore.jobs.watchdog import Terminated, Watchdog
 
 _NICENESS = 10  # below the app, which has to answer while a job runs
 _LOCK_SECONDS = 5.0  # a reader may hold the lock for a moment to see whether it is free
 
 
-def main(path: Path) -> int:
+def main(path: Path, attempt: int) -> int:
     """Run the job in ``path`` to an end; the exit status is 0 where it is done."""
     folder = RunFolder(path)
+    if not folder.job.is_file():
+        sys.stderr.write(f"There is no run in {path}: is COVIDCORE_HOME shared with it?\n")
+        return 1
     lock = FileLock(folder.lock)
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
         return 0  # somebody else works on it
+    if folder.attempt() != attempt or folder.status()["state"] != State.QUEUED:
+        lock.release()
+        return 0  # it was stopped, or queued anew, before this worker came to it
     # path is <home>/runs/<run>; the home is what the submitter used, whatever our environment.
     settings = Settings.from_environment({**os.environ, "COVIDCORE_HOME": str(path.parents[1])})
     try:
         state = _work(folder, settings)
     finally:
         lock.release()
-    from covidcore.jobs.store import RunStore
-
-    RunStore(settings).advance()
+    if state is not State.INTERRUPTED:  # else the machine is about to be switched off
+        Queue(settings).advance()
     return 0 if state is State.DONE else 1
 
 
@@ -52,6 +58,8 @@ def _work(folder: RunFolder, settings: Settings) -> State:
         seconds = round(time.monotonic() - started, 3)
         folder.write_status(state, finished=now(), seconds=seconds, **values)
 
+    _print_to(folder.log)
+    folder.sweep()
     watchdog = Watchdog(folder, lambda: end(State.CANCELLED))
     signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
     with contextlib.suppress(OSError, AttributeError):
@@ -80,6 +88,14 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     return state
 
 
+def _print_to(log: Path) -> None:
+    """Let everything printed from here on go to the run's log, wherever the process runs."""
+    with log.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(file.fileno(), stream.fileno())
+
+
 def _in_words(error: Exception) -> str:
     """One sentence for a failure that was not foreseen."""
     text = str(error).strip().splitlines()
@@ -89,4 +105,4 @@ def _in_words(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).absolute()))
+    sys.exit(main(Path(sys.argv[1]).absolute(), int(sys.argv[2])))

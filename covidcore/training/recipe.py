@@ -34,9 +34,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "patience": (0, 1000),
     "threads": (0, 256),
-    "workers": (1, 64),
 }
-_NOT_IN_KEY = ("threads", "workers")
 
 VARIANTS = 4
 """Stored versions of each image where activations are cached: as it is, and three varied."""
@@ -90,8 +88,6 @@ class Recipe:
     """fp32, bf16, or auto: bf16 where a short trial shows that it is faster."""
     threads: int = 0
     """CPU threads; 0: all. Not part of a run's identity."""
-    workers: int = 1
-    """Processes that train together, each on its part of a batch. Not part of its identity."""
 
     def __post_init__(self) -> None:
         """Check every field, and the combinations that can not be trained."""
@@ -243,7 +239,7 @@ def preset(name: str) -> Recipe:
 
 def run_key(recipe: Recipe, fingerprint: str, split_digest: str, weights_id: str) -> str:
     """What identifies a result: 64 hex digits over everything that it depends on."""
-    fields = {k: v for k, v in recipe.to_json().items() if k not in (*_NOT_IN_KEY, "weights")}
+    fields = {k: v for k, v in recipe.to_json().items() if k not in ("threads", "weights")}
     key = {
         "schema": 1,
         "training": TRAINING_VERSION,

@@ -7,7 +7,7 @@ import pytest
 
 from covidcore.config import Settings
 from covidcore.data.index import Dataset, scan
-from covidcore.jobs.folder import RunFolder, State
+from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
 from tests.runs import Trained, kill_worker, trained
 
@@ -16,12 +16,11 @@ from tests.runs import Trained, kill_worker, trained
 def store(settings: Settings) -> Iterator[RunStore]:
     store = RunStore(settings)
     yield store
-    folders = [path for path in store.folder.glob("[!.]*") if path.is_dir()]
-    for path in folders:  # first, so that the end of one worker does not start another
-        if RunFolder(path).state() is State.QUEUED:
-            RunFolder(path).write_status(State.CANCELLED)
-    for path in folders:
-        kill_worker(path)
+    for folder in store.queue.folders():  # first, so that no worker's end starts another
+        if store.queue.state(folder) is State.QUEUED:
+            folder.write_status(State.CANCELLED)
+    for folder in store.queue.folders():
+        kill_worker(folder.path)
 
 
 @pytest.fixture

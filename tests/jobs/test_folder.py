@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from covidcore.config import Settings
 from covidcore.errors import RunError
-from covidcore.jobs.folder import RunFolder, State, derive_state
+from covidcore.jobs.folder import Presence, RunFolder, State, derive_state
 from covidcore.jobs.info import describe
+from covidcore.jobs.queue import Queue
 from covidcore.training.recipe import Recipe
 
 JOB = {
@@ -32,26 +34,37 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
+def state_of(folder: RunFolder) -> State:
+    return Queue(Settings(home=folder.path.parents[1])).state(folder)
+
+
+WAITING, RUNNING, GONE = Presence.WAITING, Presence.RUNNING, Presence.GONE
+
+
 @pytest.mark.parametrize(
-    ("written", "alive", "expected"),
+    ("written", "presence", "handed_over", "expected"),
     [
-        ("queued", False, State.QUEUED),
-        ("queued", True, State.RUNNING),  # the worker has the lock but has not written yet
-        ("running", True, State.RUNNING),
-        ("running", False, State.INTERRUPTED),
-        ("done", True, State.DONE),  # written, and about to let go of the lock
-        ("done", False, State.DONE),
-        ("failed", False, State.FAILED),
-        ("failed", True, State.FAILED),
-        ("cancelled", False, State.CANCELLED),
-        ("interrupted", False, State.INTERRUPTED),
-        ("interrupted", True, State.RUNNING),
-        ("", False, State.INTERRUPTED),
-        ("nonsense", False, State.INTERRUPTED),
+        ("queued", GONE, False, State.QUEUED),
+        ("queued", WAITING, True, State.QUEUED),
+        ("queued", RUNNING, True, State.RUNNING),  # it has begun but has not written yet
+        ("queued", GONE, True, State.INTERRUPTED),
+        ("running", RUNNING, True, State.RUNNING),
+        ("running", GONE, True, State.INTERRUPTED),
+        ("running", GONE, False, State.INTERRUPTED),
+        ("done", RUNNING, True, State.DONE),  # written, and about to end
+        ("done", GONE, True, State.DONE),
+        ("failed", GONE, True, State.FAILED),
+        ("failed", RUNNING, True, State.FAILED),
+        ("cancelled", GONE, False, State.CANCELLED),
+        ("cancelled", WAITING, True, State.CANCELLED),
+        ("interrupted", GONE, True, State.INTERRUPTED),
+        ("interrupted", RUNNING, True, State.RUNNING),
+        ("", GONE, False, State.INTERRUPTED),
+        ("nonsense", GONE, True, State.INTERRUPTED),
     ],
 )
-def test_derive_state(written: str, alive: bool, expected: State) -> None:
-    assert derive_state(written, alive) is expected
+def test_derive_state(written: str, presence: Presence, handed_over: bool, expected: State) -> None:
+    assert derive_state(written, presence, handed_over) is expected
 
 
 @pytest.mark.parametrize("state", State)
@@ -61,19 +74,19 @@ def test_only_waiting_and_running_runs_go_on_by_themselves(state: State) -> None
 
 def test_the_lock_tells_who_is_alive(folder: RunFolder) -> None:
     folder.write_status(State.RUNNING)
-    assert not folder.alive()
+    assert not folder.locked()
     with FileLock(folder.lock):
-        assert folder.alive()
-        assert folder.state() is State.RUNNING
-    assert not folder.alive()
-    assert folder.state() is State.INTERRUPTED
+        assert folder.locked()
+        assert state_of(folder) is State.RUNNING
+    assert not folder.locked()
+    assert state_of(folder) is State.INTERRUPTED
 
 
 def test_looking_does_not_keep_a_worker_from_the_lock(folder: RunFolder) -> None:
     with FileLock(folder.lock):
         pass
     for _ in range(20):
-        assert not folder.alive()
+        assert not folder.locked()
         with FileLock(folder.lock, timeout=0):
             pass
 
@@ -88,8 +101,8 @@ def test_a_status_grows_and_is_replaced(folder: RunFolder) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"state": 3}', '"done"'])
 def test_a_damaged_status_reads_as_interrupted(folder: RunFolder, text: str) -> None:
     folder.status_file.write_text(text)
-    assert folder.state() is State.INTERRUPTED
-    assert describe(folder).state is State.INTERRUPTED
+    assert state_of(folder) is State.INTERRUPTED
+    assert describe(folder, state_of(folder)).state is State.INTERRUPTED
 
 
 @pytest.mark.parametrize(
@@ -109,7 +122,7 @@ def test_a_damaged_status_reads_as_interrupted(folder: RunFolder, text: str) -> 
 def test_a_damaged_job_is_one_sentence(folder: RunFolder, text: str) -> None:
     folder.job.write_text(text)
     with pytest.raises(RunError, match=r"0123456789abcdef is damaged: .*\.$"):
-        describe(folder)
+        describe(folder, state_of(folder))
 
 
 def log(folder: RunFolder, *events: dict[str, Any] | str) -> None:
@@ -124,7 +137,7 @@ def test_a_running_run_shows_its_last_progress(folder: RunFolder) -> None:
     folder.write_status(State.RUNNING, started="2026-01-01T00:00:00.000+00:00", finished=None)
     log(folder, {"event": "start"}, PROGRESS, "a warning", "{half a li", "{}")
     with FileLock(folder.lock):
-        info = describe(folder)
+        info = describe(folder, state_of(folder))
     assert (info.phase, info.step, info.steps, info.epoch) == ("training", 3, 9, 2)
     assert (info.run, info.name, info.dataset_name) == ("0123456789abcdef", "mine", "set")
     assert info.seconds is not None
@@ -135,14 +148,14 @@ def test_progress_of_an_earlier_attempt_does_not_count(folder: RunFolder) -> Non
     folder.write_status(State.RUNNING, started="2026-01-01T00:00:00.000+00:00")
     log(folder, {"event": "start"}, PROGRESS, {"event": "start"})
     with FileLock(folder.lock):
-        assert describe(folder).phase == "starting"
+        assert describe(folder, state_of(folder)).phase == "starting"
 
 
 def test_a_stopped_run_shows_the_epochs_it_has(folder: RunFolder) -> None:
     folder.write_status(State.CANCELLED)
-    assert describe(folder).epoch == 0
+    assert describe(folder, state_of(folder)).epoch == 0
     folder.history.write_text("epoch,train_loss\n1,0.5\n2,0.4\n")
-    assert describe(folder).epoch == 2
+    assert describe(folder, state_of(folder)).epoch == 2
 
 
 def test_only_the_end_of_a_long_log_is_read(folder: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """The checkpoint of an unfinished run: going on from it is the same, bit for bit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from covidcore.jobs.folder import RunFolder
 from covidcore.model.network import build, cut
 from covidcore.model.preprocess import Preprocessing
 from covidcore.training.batches import PixelBatches
-from covidcore.training.loop import EpochResult, fit, make_optimiser
+from covidcore.training.loop import EpochResult, Step, Validating, fit, make_optimiser
 from covidcore.training.recipe import Recipe
 from tests.pictures import picture
 
@@ -33,7 +34,7 @@ def tail_of(arch: str) -> nn.Sequential:
 
 
 def result(epoch: int, val_loss: float) -> EpochResult:
-    return EpochResult(epoch, 1.0, 0.5, val_loss, 0.5, 1e-3, 0.1)
+    return EpochResult(epoch, 1.0, 0.5, val_loss, 0.5, 1e-3)
 
 
 @pytest.fixture
@@ -41,7 +42,18 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def test_going_on_is_the_same_to_the_bit(folder: RunFolder) -> None:
+@pytest.mark.parametrize(
+    ("stop", "at"),
+    [
+        (lambda event: isinstance(event, EpochResult) and event.epoch == 1, (2, 0)),
+        (lambda event: isinstance(event, Step) and (event.epoch, event.step) == (2, 1), (2, 1)),
+        (lambda event: isinstance(event, Validating) and event.epoch == 2, (2, 2)),
+    ],
+    ids=["between epochs", "in an epoch", "in validation"],
+)
+def test_going_on_is_the_same_to_the_bit(
+    folder: RunFolder, stop: Callable[[object], bool], at: tuple[int, int]
+) -> None:
     torch.set_num_threads(1)
     arch, data = "mobilenet_v3_large", batches()
     whole = tail_of(arch)
@@ -49,16 +61,19 @@ def test_going_on_is_the_same_to_the_bit(folder: RunFolder) -> None:
     for event in fit(whole, data, RECIPE, optimiser, "fp32"):
         if isinstance(event, EpochResult):
             position.add(event, whole)
-            if event.epoch == 1:
-                resumable.save(folder, whole, optimiser, position)
+        elif isinstance(event, Step):
+            position.step = event
+        if stop(event):
+            resumable.save(folder, whole, optimiser, position)
 
     tail = tail_of(arch)
     optimiser = make_optimiser(tail, RECIPE)
     restored = resumable.restore(folder, tail, optimiser)
     assert restored is not None
     assert [one.epoch for one in restored.history] == [1]
+    assert (restored.step.epoch, restored.step.step) == at
     assert resumable.stored_precision(folder) == restored.precision == "fp32"
-    for event in fit(tail, data, RECIPE, optimiser, "fp32", first_epoch=2):
+    for event in fit(tail, data, RECIPE, optimiser, "fp32", restored.step):
         if isinstance(event, EpochResult):
             restored.add(event, tail)
     for name, tensor in whole.state_dict().items():
@@ -98,7 +113,9 @@ def test_a_damaged_checkpoint_begins_again(folder: RunFolder, keep: int) -> None
 def test_another_network_s_checkpoint_begins_again(folder: RunFolder) -> None:
     stored(folder, nn.Linear(2, 2))
     other = nn.Linear(3, 2)
+    weight = other.weight.clone()
     assert resumable.restore(folder, other, make_optimiser(nn.Sequential(other), RECIPE)) is None
+    assert torch.equal(other.weight, weight)
 
 
 def test_without_a_checkpoint_there_is_nothing_to_restore(folder: RunFolder) -> None:

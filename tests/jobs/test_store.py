@@ -15,13 +15,14 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset
 from covidcore.data.split import digest
 from covidcore.errors import DataError, RecipeError, RunError
-from covidcore.jobs.folder import RunFolder, State
-from covidcore.jobs.store import RunStore, plan_split, runs_as_json
+from covidcore.jobs.folder import State
+from covidcore.jobs.plan import plan_split
+from covidcore.jobs.store import RunStore, runs_as_json
 from tests.runs import LONG, SHORT, Trained, kill_worker, wait_for_end, wait_until
 
 HISTORY = [
     *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
-    *("learning_rate", "seconds"),
+    "learning_rate",
 ]
 
 
@@ -36,6 +37,7 @@ def test_a_finished_run_has_everything(finished: Trained) -> None:
     files = {path.name for path in folder.iterdir()}
     assert files == {
         *("job.json", "split.csv", "status.json", "history.csv", "log.txt", "lock"),
+        "handover.json",
         *("last.safetensors", "best.safetensors", "contract.json"),
         *("predictions.parquet", "report.json"),
     }
@@ -120,19 +122,13 @@ def test_two_who_submit_at_once_get_one_run(store: RunStore, dataset: Dataset) -
     assert wait_for_end(store, run) is State.DONE
     assert len(events(store.path(run), "start")) == 1
     assert [info.run for info in store.list()] == [run]
-    assert not list(store.folder.glob(".new-*"))
+    assert not list(store.queue.folder.glob(".new-*"))
 
 
 def assert_same_results(one: Path, other: Path) -> None:
-    assert (one / "best.safetensors").read_bytes() == (other / "best.safetensors").read_bytes()
-    for name in ("report.json", "contract.json", "split.csv"):
+    names = ("best.safetensors", "history.csv", "predictions.parquet", "report.json")
+    for name in (*names, "contract.json", "split.csv"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    first, second = (pd.read_parquet(at / "predictions.parquet") for at in (one, other))
-    pd.testing.assert_frame_equal(first, second, check_exact=True)
-    first, second = (pd.read_csv(at / "history.csv") for at in (one, other))
-    pd.testing.assert_frame_equal(
-        first.drop(columns="seconds"), second.drop(columns="seconds"), check_exact=True
-    )
 
 
 def test_cancelled_and_resumed_is_the_run_that_was_never_stopped(
@@ -222,11 +218,6 @@ def test_a_head_with_standardised_features_is_stored_without_them(
             assert probability == pytest.approx(row[f"p:{name}"], abs=0.02)
 
 
-def damage_split(folder: Path) -> None:
-    path = folder / "split.csv"
-    path.write_text(path.read_text().replace("train", "test", 1))
-
-
 def test_what_vanished_or_was_tampered_with_fails_with_a_sentence(
     store: RunStore, dataset: Dataset
 ) -> None:
@@ -243,27 +234,28 @@ def test_what_vanished_or_was_tampered_with_fails_with_a_sentence(
     assert file.split("/")[1] in message
 
     about.write_text(told)
-    damage_split(store.path(run))
+    job = store.path(run) / "job.json"
+    job.write_text(job.read_text().replace(store.job(run)["split"], "0" * 64))
     store.resume(run)
     assert wait_for_end(store, run) is State.FAILED
     assert "split.csv is damaged" in store.info(run).message
     assert "Traceback" not in (store.path(run) / "log.txt").read_text()
 
     # Removed, even where an earlier removal was cut short; and made anew.
-    (store.folder / f".removed-{run}").mkdir()
-    (store.folder / f".removed-{run}" / "job.json").write_text("{}")
+    (store.queue.folder / f".removed-{run}").mkdir()
+    (store.queue.folder / f".removed-{run}" / "job.json").write_text("{}")
     store.remove(run)
     assert store.list() == []
-    assert not [path for path in store.folder.iterdir() if path.is_dir()]
+    assert not [path for path in store.queue.folder.iterdir() if path.is_dir()]
 
 
 def test_a_damaged_run_does_not_hide_the_others(finished: Trained, home: Path) -> None:
     store = RunStore(Settings(home=home))
     for run, text in (("aaaa", "{"), ("bbbb", "[]"), ("cccc", '{"recipe": {"epochs": 3}}')):
-        (store.folder / run).mkdir(parents=True)
-        (store.folder / run / "job.json").write_text(text)
-    (store.folder / "dddd").mkdir()
-    (store.folder / finished.run).symlink_to(finished.folder)
+        (store.queue.folder / run).mkdir(parents=True)
+        (store.queue.folder / run / "job.json").write_text(text)
+    (store.queue.folder / "dddd").mkdir()
+    (store.queue.folder / finished.run).symlink_to(finished.folder)
     (listed,) = store.list()
     assert (listed.run, listed.state) == (finished.run, State.DONE)
     assert store.find("latest") == finished.run
@@ -317,9 +309,10 @@ def test_what_can_not_be_trained_is_refused_before_a_run_is_made(
     sources = tuple(set(dataset.index["source"]))
     with pytest.raises(DataError, match="has no images left"):
         store.submit(replace(SHORT, exclude_sources=sources), dataset)
-    elsewhere = RunStore(replace(store.settings, runner="ray:http://host:8265"))
-    with pytest.raises(RecipeError, match="COVIDCORE_RUNNER"):
-        elsewhere.submit(SHORT, dataset)
+    for runner in ("moon", "ray:", "ray:host", "ray:ftp://host"):
+        elsewhere = RunStore(replace(store.settings, runner=runner))
+        with pytest.raises(RecipeError, match=f"COVIDCORE_RUNNER is “{runner}”"):
+            elsewhere.submit(SHORT, dataset)
     assert store.list() == []
 
 
@@ -351,18 +344,3 @@ def test_the_list_as_the_contract_has_it(finished: Trained) -> None:
         *("accuracy", "created", "seconds"),
     ]
     assert json.loads(json.dumps(document))["state"] == "done"
-
-
-def test_damaged_results_are_one_sentence(finished: Trained, home: Path) -> None:
-    store = RunStore(Settings(home=home))
-    folder = RunFolder(store.folder / finished.run)
-    folder.path.mkdir(parents=True)
-    for name in ("job.json", "status.json"):
-        (folder.path / name).write_bytes((finished.folder / name).read_bytes())
-    folder.report.write_text("{")
-    folder.predictions.write_bytes(b"PAR1")
-    for read in (store.evaluation, store.predictions):
-        with pytest.raises(RunError, match=r"The results of run \w+ are damaged"):
-            read(finished.run)
-    assert store.history(finished.run).empty
-    assert list(store.history(finished.run).columns) == HISTORY

@@ -21,7 +21,7 @@ OpenPage = Callable[..., AppTest]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home; no other COVIDCORE variable is set."""
-    for name in ("DATA", "DEMO", "RUNNER", "WEIGHTS"):
+    for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS"):
         monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
     monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
