@@ -84,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
         ("remove", "delete a run", _remove),
     ):
         verb(name, text, action).add_argument("run_id", metavar="RUN", help=run)
+    made = verb("move", "let a waiting run start earlier or later", _move)
+    made.add_argument("run_id", metavar="RUN", help=run)
+    made.add_argument("places", type=int, help="so many places later; negative: earlier")
     made = verb("evaluate", "figures of a finished run, with intervals", _evaluate)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("--split", choices=("test", "val"), default="test")
@@ -178,6 +181,16 @@ def _resume(options: argparse.Namespace, settings: Settings) -> Answer:
 
 def _remove(options: argparse.Namespace, settings: Settings) -> Answer:
     return _change(options, settings, "remove", "was removed")
+
+
+def _move(options: argparse.Namespace, settings: Settings) -> Answer:
+    from covidcore.jobs.store import RunStore
+
+    store = RunStore(settings)
+    run = store.find(options.run_id)
+    store.move(run, options.places)
+    waiting = store.waiting()
+    return {"run": run, "waiting": waiting}, table(("waiting",), [(one,) for one in waiting]), 0
 
 
 def _change(options: argparse.Namespace, settings: Settings, action: str, what: str) -> Answer:

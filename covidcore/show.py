@@ -68,7 +68,7 @@ def follow(store: RunStore, run: str, line: Line) -> None:
         while True:
             store.advance()
             info = store.info(run)
-            line.update(_status(info))
+            line.update(f"{_status(info)} {store.queue.problem}".strip())
             history = store.history(run)
             for row in history.iloc[shown:].itertuples():
                 line.say(

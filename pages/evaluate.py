@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from covidcore import charts
+from covidcore.errors import RunError
 from covidcore.evaluation.predictions import cell
 from covidcore.inference.table import as_csv
 from covidcore.jobs.folder import State
@@ -43,7 +44,14 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
         st.info("There is no finished run yet: train one first.")
         st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
         st.stop()
-    report, table = shared.results(run.run, home)
+    try:
+        report, table = shared.results(run.run, home)
+    except RunError as error:
+        st.error(markdown(str(error)))
+        if st.button("Run again", type="primary"):
+            shared.store().resume(run.run)
+            st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})
+        st.stop()
     classes = report["classes"]
 
     st.header(markdown(run.name), anchor=False)

@@ -54,6 +54,20 @@ def follow(run_id: str) -> None:
     st.header(f"{markdown(run.name)} :{colour}-badge[{run.state}]", anchor=False)
     if run.message:
         st.error(markdown(run.message))
+    line = store.waiting()
+    if run_id in line:
+        place = line.index(run_id) + 1
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"Place **{place}** of {len(line)} in the queue")
+            for label, places, possible in (
+                ("Earlier", -1, place > 1),
+                ("Later", 1, place < len(line)),
+            ):
+                if st.button(label, disabled=not possible):
+                    store.move(run_id, places)
+                    st.rerun()
+    if store.queue.problem:
+        st.warning(markdown(store.queue.problem))
     if busy:
         done = run.step / max(run.steps, 1)
         if run.phase == "training":
@@ -64,6 +78,10 @@ def follow(run_id: str) -> None:
         st.metric("Epoch", f"{run.epoch} of {run.epochs}")
         if busy:
             st.metric("Images a second", f"{run.images_per_second or 0:,.0f}")
+        if run.memory_mb is not None:
+            st.metric("Memory", f"{run.memory_mb:,.0f} MB")
+        if run.processor_percent is not None:
+            st.metric("CPU", f"{run.processor_percent:,.0f} %", help="100 % is one processor.")
         st.metric(
             "Time to go" if busy else "Took", duration(run.eta_seconds if busy else run.seconds)
         )
@@ -71,7 +89,7 @@ def follow(run_id: str) -> None:
     with st.container(horizontal=True):
         if busy and st.button("Cancel", icon=":material/stop_circle:"):
             store.cancel(run_id)
-            st.toast("The run stops after the step it is in.")
+            st.toast("The run stops within two seconds.")
         if run.state is State.DONE and st.button("Read the evaluation", type="primary"):
             st.switch_page(shared.EVALUATE, query_params={"run": shared.link(run_id)})
         if not busy and run.state is not State.DONE and st.button("Resume", type="primary"):

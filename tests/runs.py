@@ -29,6 +29,17 @@ LONG = Recipe(
     precision="fp32",
     threads=1,
 )
+# Everything is trained, in many steps an epoch: to be stopped at any of them.
+STEPS = Recipe(
+    arch="mobilenet_v3_large",
+    weights="none",
+    trainable="all",
+    image_size=32,
+    epochs=4,
+    batch_size=2,
+    precision="fp32",
+    threads=1,
+)
 SHORT = Recipe(
     weights="none",
     trainable="head",
@@ -90,9 +101,16 @@ def kill_worker(folder: Path) -> bool:
     return True
 
 
+def assert_same_results(one: Path, other: Path) -> None:
+    """What two finished runs are made of is the same, byte for byte."""
+    names = ("best.safetensors", "history.csv", "predictions.parquet", "report.json")
+    for name in (*names, "contract.json", "split.csv"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A finished run of ``LONG``. Not to be written to."""
+    """A finished run. Not to be written to."""
 
     settings: Settings
     store: RunStore
@@ -105,12 +123,12 @@ class Trained:
 
 
 @functools.cache
-def trained(phantoms: Path) -> Trained:
-    """Train ``LONG`` on the phantoms, once in a session, in a home beside them."""
-    settings = Settings(home=phantoms.parent / "trained")
+def trained(phantoms: Path, recipe: Recipe = LONG) -> Trained:
+    """Train on the phantoms, once in a session and recipe, in a home beside them."""
+    settings = Settings(home=phantoms.parent / f"trained-{recipe.trainable}")
     dataset = scan(phantoms, settings.home)
     store = RunStore(settings)
-    run = store.submit(LONG, dataset, "a finished run").run
+    run = store.submit(recipe, dataset, "a finished run").run
     assert wait_for_end(store, run) is State.DONE, store.log_tail(run)
     wait_until(lambda: not RunFolder(store.path(run)).locked(), "the worker to go")
     return Trained(settings, store, dataset, run)

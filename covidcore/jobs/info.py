@@ -52,7 +52,9 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
     Raises: RunError where it is damaged.
     """
     job, status = folder.read_job(), folder.status()
-    live = _last_event(folder) if state is State.RUNNING else {}
+    # Until the worker has written that it runs, the log's end is of the attempt before.
+    began = state is State.RUNNING and status.get("state") == State.RUNNING.value
+    live = _last_event(folder) if began else {}
     recipe = job["recipe"]
     return RunInfo(
         run=folder.run,

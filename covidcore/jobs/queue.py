@@ -233,3 +233,7 @@ class Queue:
 
 def _output(folder: RunFolder, runner: Runner) -> str:
     return runner.logs(folder)[0]
+
+
+if __name__ == "__main__":
+    Queue(Settings.from_environment()).advance()

@@ -56,6 +56,8 @@ class Watchdog:
             pass
         threading.Event().wait(_PATIENCE_SECONDS)
         if self._ending.acquire(blocking=False):
-            if self._folder.stop_requested():
-                self._give_up()
-            os._exit(1)
+            try:
+                if self._folder.stop_requested():
+                    self._give_up()
+            finally:
+                os._exit(1)

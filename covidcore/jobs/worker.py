@@ -60,14 +60,21 @@ def _work(folder: RunFolder, settings: Settings) -> State:
 
     _print_to(folder.log)
     folder.sweep()
-    watchdog = Watchdog(folder, lambda: end(State.CANCELLED))
+
+    def give_up() -> None:
+        """What the end of a worker is; in its place another process moves the queue on."""
+        end(State.CANCELLED)
+        os.environ["COVIDCORE_HOME"] = str(settings.home)
+        os.execv(sys.executable, [sys.executable, "-m", "covidcore.jobs.queue"])
+
+    watchdog = Watchdog(folder, give_up)
     signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, _NICENESS - os.nice(0)))  # the child of a worker is nice already
-    folder.write_status(State.RUNNING, started=now(), finished=None, message="")
-    watchdog.start()
     reporter = Reporter(folder, watchdog)
     reporter.start()
+    folder.write_status(State.RUNNING, started=now(), finished=None, message="")
+    watchdog.start()
     values: dict[str, Any] = {}
     try:
         from covidcore.jobs.training import train

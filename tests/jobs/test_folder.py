@@ -151,6 +151,14 @@ def test_progress_of_an_earlier_attempt_does_not_count(folder: RunFolder) -> Non
         assert describe(folder, state_of(folder)).phase == "starting"
 
 
+def test_before_a_worker_has_written_the_log_is_of_an_earlier_attempt(folder: RunFolder) -> None:
+    folder.write_status(State.QUEUED)
+    log(folder, {"event": "start"}, PROGRESS)
+    with FileLock(folder.lock):
+        info = describe(folder, state_of(folder))
+    assert (info.state, info.phase) == (State.RUNNING, "starting")
+
+
 def test_a_stopped_run_shows_the_epochs_it_has(folder: RunFolder) -> None:
     folder.write_status(State.CANCELLED)
     assert describe(folder, state_of(folder)).epoch == 0

@@ -18,7 +18,15 @@ from covidcore.errors import DataError, RecipeError, RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.plan import plan_split
 from covidcore.jobs.store import RunStore, runs_as_json
-from tests.runs import LONG, SHORT, Trained, kill_worker, wait_for_end, wait_until
+from tests.runs import (
+    LONG,
+    SHORT,
+    Trained,
+    assert_same_results,
+    kill_worker,
+    wait_for_end,
+    wait_until,
+)
 
 HISTORY = [
     *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
@@ -123,12 +131,6 @@ def test_two_who_submit_at_once_get_one_run(store: RunStore, dataset: Dataset) -
     assert len(events(store.path(run), "start")) == 1
     assert [info.run for info in store.list()] == [run]
     assert not list(store.queue.folder.glob(".new-*"))
-
-
-def assert_same_results(one: Path, other: Path) -> None:
-    names = ("best.safetensors", "history.csv", "predictions.parquet", "report.json")
-    for name in (*names, "contract.json", "split.csv"):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def test_cancelled_and_resumed_is_the_run_that_was_never_stopped(

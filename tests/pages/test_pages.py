@@ -1,18 +1,26 @@
 """What a person sees on each page, without a browser."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.index import known
 from covidcore.data.sources import resolve
+from covidcore.jobs.folder import RunFolder, State
+from covidcore.jobs.store import RunStore
+from covidcore.training.recipe import PRESETS
 from tests.pages.conftest import ENTRY
+from tests.runs import wait_until
 
 PAGES = ("", "explore", "train", "evaluate", "predict")
 TITLES = dict(zip(PAGES, ("covidcore", "Explore", "Train", "Evaluate", "Predict"), strict=True))
@@ -191,6 +199,84 @@ def test_upload_is_answered_or_refused(trained, open_page) -> None:
     table = app.dataframe[0].value
     assert list(table["refused"].fillna("")) == ["", "unreadable"] or table["refused"][1]
     assert DISCLAIMER in texts(app)
+
+
+def labels(app) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def test_waiting_runs_can_be_moved_and_say_why_they_wait(trained, open_page, monkeypatch) -> None:
+    """Nothing answers at port 1, so that what is handed in waits."""
+    monkeypatch.setenv("COVIDCORE_RUNNER", "ray:http://127.0.0.1:1")
+    store = RunStore(replace(trained.settings, runner="ray:http://127.0.0.1:1"))
+    dataset = resolve("phantoms:60", trained.settings)
+    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none"})
+    first, second = (store.submit(replace(recipe, seed=seed), dataset).run for seed in (1, 2))
+    try:
+        app = open_page("train", run=second[:12])
+        assert "Place **2** of 2 in the queue" in texts(app)
+        assert "does not answer" in app.warning[0].value
+        click(app, "Earlier")
+        assert store.waiting() == [second, first]
+        assert "Place **1** of 2 in the queue" in texts(app)
+        click(app, "Later")
+        assert store.waiting() == [first, second]
+        click(app, "Cancel")
+        assert store.waiting() == [first]
+    finally:
+        store.remove(first)
+        store.remove(second)
+
+
+def test_a_running_run_shows_what_it_takes(trained, open_page) -> None:
+    run = trained.find("latest")
+    folder = RunFolder(trained.path(run))
+    kept = {path: path.read_bytes() for path in (folder.status_file, folder.log)}
+    event = {"event": "progress", "phase": "training", "step": 1, "steps": 2, "epoch": 1}
+    with FileLock(folder.lock):
+        try:
+            folder.write_status(State.RUNNING, finished=None)
+            told = json.dumps({**event, "memory_mb": 1234, "processor_percent": 97})
+            folder.log.write_text(told + "\n")
+            app = open_page("train")
+            shown = {metric.label: metric.value for metric in app.metric}
+            assert (shown["Memory"], shown["CPU"]) == ("1,234 MB", "97 %")
+            folder.log.write_text(json.dumps(event) + "\n")
+            assert "Memory" not in {metric.label for metric in open_page("train").metric}
+        finally:
+            for path, data in kept.items():
+                path.write_bytes(data)
+
+
+def test_an_interrupted_run_says_so_and_can_be_resumed(trained, open_page) -> None:
+    folder = RunFolder(trained.path(trained.find("latest")))
+    status = folder.status_file.read_bytes()
+    try:
+        folder.write_status(State.RUNNING)
+        app = open_page("train")
+        assert "can be resumed" in app.error[0].value
+        assert "Resume" in labels(app)
+    finally:
+        folder.status_file.write_bytes(status)
+
+
+def test_damaged_results_are_a_sentence_and_made_again(
+    trained, open_page, home: Path, monkeypatch
+) -> None:
+    shutil.copytree(trained.settings.home, home)
+    monkeypatch.setenv("COVIDCORE_HOME", str(home))
+    store = RunStore(Settings(home=home))
+    run = store.find("latest")
+    report = store.path(run) / "report.json"
+    whole = report.read_bytes()
+    report.write_bytes(whole[:-2])
+    app = open_page("evaluate")
+    assert "report" in app.error[0].value
+    assert "damaged or missing" in app.error[0].value
+    click(app, "Run again")
+    wait_until(lambda: store.info(run).state.ended, "the run to be mended")
+    assert report.read_bytes() == whole
+    assert not open_page("evaluate").error
 
 
 def test_pages_of_tables_do_not_import_torch(trained_home: Path) -> None:

@@ -1,0 +1,128 @@
+"""A run ends within seconds of being asked to, at any moment, and what it did is not lost."""
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from covidcore.data.index import Dataset
+from covidcore.jobs.folder import State
+from covidcore.jobs.store import RunStore
+from tests.runs import (
+    STEPS,
+    Trained,
+    assert_same_results,
+    kill_worker,
+    trained,
+    wait_for_end,
+    wait_until,
+    worker_pid,
+)
+
+
+@pytest.fixture
+def whole(phantoms: Path) -> Trained:
+    """The run of ``STEPS`` that nobody stopped."""
+    return trained(phantoms, STEPS)
+
+
+def stored_step(folder: Path) -> dict[str, int]:
+    with safe_open(folder / "last.safetensors", framework="np") as file:
+        step: dict[str, int] = json.loads(file.metadata()["position"])["step"]
+        return step
+
+
+def terminate(store: RunStore, run: str) -> None:
+    pid = worker_pid(store.path(run))
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: store.info(run).state.ended, "the worker to end")
+
+
+def trains(store: RunStore, run: str) -> bool:
+    info = store.info(run)
+    assert not info.state.ended, info.message
+    return info.phase == "training" and info.step > 1
+
+
+@pytest.mark.parametrize("after", [0.0, 0.4])
+def test_a_run_that_has_just_started_is_cancelled_at_once(
+    store: RunStore, dataset: Dataset, after: float
+) -> None:
+    """While torch is being imported nothing looks for the cancel but the watchdog."""
+    run = store.submit(STEPS, dataset).run
+    threading.Event().wait(after)
+    asked = time.monotonic()
+    store.cancel(run)
+    assert wait_for_end(store, run) is State.CANCELLED
+    wait_until(lambda: worker_pid(store.path(run)) is None, "the process to be gone")
+    assert time.monotonic() - asked < 3
+    assert "finished" in store.status(run)
+
+
+def test_cancelled_within_an_epoch_is_the_run_that_was_never_stopped(
+    store: RunStore, dataset: Dataset, whole: Trained
+) -> None:
+    run = store.submit(STEPS, dataset).run
+    within = False
+    for _ in range(6):
+        wait_until(lambda: trains(store, run), "the training")
+        asked = time.monotonic()
+        store.cancel(run)
+        assert wait_for_end(store, run) is State.CANCELLED
+        assert time.monotonic() - asked < 3
+        step = stored_step(store.path(run))
+        within = 0 < step["step"] < step["steps"]
+        store.resume(run)
+        if within:
+            break
+    assert within, "never in the middle of an epoch"
+    assert wait_for_end(store, run) is State.DONE
+    assert_same_results(store.path(run), whole.folder)
+
+
+def test_a_terminated_worker_is_an_interrupted_run(
+    store: RunStore, dataset: Dataset, whole: Trained
+) -> None:
+    run = store.submit(STEPS, dataset).run
+    terminate(store, run)  # while it starts
+    assert store.info(run).state is State.INTERRUPTED
+    assert "can be resumed" in store.info(run).message
+
+    store.resume(run)
+    wait_until(lambda: trains(store, run), "the training")
+    terminate(store, run)
+    assert store.info(run).state is State.INTERRUPTED
+    assert stored_step(store.path(run))["step"] > 0
+
+    store.resume(run)
+    assert wait_for_end(store, run) is State.DONE
+    assert_same_results(store.path(run), whole.folder)
+
+
+def test_killed_at_any_moment_is_the_run_that_was_never_stopped(
+    store: RunStore, dataset: Dataset, whole: Trained
+) -> None:
+    longest = whole.store.info(whole.run).seconds or 1.0
+    moments, pause, kills = random.Random(7), threading.Event(), 0
+    run = store.submit(STEPS, dataset).run
+    while kills < 8:
+        pause.wait(moments.uniform(0, longest))
+        kills += kill_worker(store.path(run))
+        state = store.info(run).state
+        assert state in (State.INTERRUPTED, State.DONE)
+        if state is State.DONE:  # too late: once more from the beginning
+            assert_same_results(store.path(run), whole.folder)
+            store.remove(run)
+            store.submit(STEPS, dataset)
+        else:
+            store.resume(run)
+    assert wait_for_end(store, run) is State.DONE
+    assert_same_results(store.path(run), whole.folder)
+    assert not list(store.path(run).glob(".*")), "what killed workers were writing is swept up"
