@@ -95,19 +95,19 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
 def _read_split(folder: RunFolder, job: dict[str, Any], dataset: Dataset) -> pd.DataFrame:
     """The run's split, with each image's row in the dataset and its source.
 
-    A damaged file is written anew: the recipe says who is in which set. Raises: RunError where
+    The recipe says who is in which set, so a damaged file is written anew. Raises: RunError where
     this version of covidcore would deal the sets in another way.
     """
+    planned = plan_split(Recipe.from_json(job["recipe"]), dataset)
+    if digest(planned) == job["split"]:
+        storage.write_csv(folder.split, planned)
     try:
         table = pd.read_csv(folder.split, dtype=str, keep_default_na=False)
         whole = digest(table) == job["split"]
     except (OSError, ValueError, KeyError):
         whole = False
     if not whole:
-        table = plan_split(Recipe.from_json(job["recipe"]), dataset)
-        if digest(table) != job["split"]:
-            raise RunError("The run's split.csv is damaged: remove the run and submit it again.")
-        storage.write_csv(folder.split, table)
+        raise RunError("The run's split.csv is damaged: remove the run and submit it again.")
     rows = pd.Series(np.arange(len(dataset.index)), index=dataset.index["file"])
     table["row"] = table["file"].map(rows).to_numpy()
     table["source"] = dataset.index["source"].to_numpy()[table["row"]]
