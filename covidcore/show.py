@@ -15,7 +15,7 @@ from covidcore.jobs.info import RunInfo
 from covidcore.jobs.store import RunStore, Submission
 from covidcore.wording import visible
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 
 class Line:

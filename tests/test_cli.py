@@ -417,7 +417,13 @@ def test_an_interrupt_stops_the_job_and_exits_130(phantoms: Path, home: Path) ->
         *("--set", "epochs=1000", "--set", "schedule=constant"),
     ]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, CI's may be among them, are started deaf to interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     store = RunStore(Settings(home=home))
 

@@ -57,7 +57,7 @@ class Recipe:
     epochs: int = 8
     batch_size: int = 32
     """Images a step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     """The highest rate of the schedule; the backbone takes ``backbone_rate`` times it."""
     backbone_rate: float = 1.0
     """Rate of everything but the head, as a share of ``learning_rate``."""
@@ -200,7 +200,7 @@ PRESETS: dict[str, Preset] = {
                 trainable="all",
                 epochs=10,
                 learning_rate=1e-3,
-                backbone_rate=0.3,
+                backbone_rate=0.1,
                 schedule="one_cycle",
                 progressive=True,
                 label_smoothing=0.05,

@@ -55,7 +55,7 @@ def test_journey(server, open_page, console, tmp_path: Path) -> None:
     expect(page.get_by_text("COVID-19-1.png")).to_be_visible()
     go(page, "Train")
     train(page, epochs=4)
-    expect(page.get_by_text("4 of 4", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stMetricValue").get_by_text("4 of 4")).to_be_visible()
     page.get_by_role("button", name="Read the evaluation").click()
 
     expect(heading(page, "Evaluate")).to_be_visible()
@@ -122,7 +122,8 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
     expect(page.get_by_text("60 images in")).to_be_visible()
     go(page, "Train")
     train(page, epochs=1000)
-    expect(page.get_by_text(re.compile(r"^[1-9]\d* of 1000$"))).to_be_visible()
+    counted = page.get_by_test_id("stMetricValue").get_by_text(re.compile(r"^[1-9]\d* of 1000$"))
+    expect(counted).to_be_visible()
     address = page.url
     page.context.close()
     server.stop()

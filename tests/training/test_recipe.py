@@ -18,7 +18,7 @@ TYPED: dict[str, tuple[str, Any]] = {
     "image_size": ("96", 96),
     "epochs": (" 3 ", 3),
     "batch_size": ("8", 8),
-    "learning_rate": ("3e-4", 3e-4),
+    "learning_rate": ("7e-4", 7e-4),
     "weight_decay": ("0", 0.0),
     "schedule": ("one_cycle", "one_cycle"),
     "augment": ("none", "none"),
