@@ -155,7 +155,7 @@ def test_import_draws_phantoms(ask: Ask) -> None:
 def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> None:
     arguments = [
         *("train", finished.dataset.root, "--set", "arch=densenet121"),
-        *("--set", "weights=none", "--set", "image_size=32", "--set", "epochs=7"),
+        *("--set", "weights=none", "--set", "image_size=32", "--set", "epochs=24"),
         *("--set", "batch_size=8", "--set", "precision=fp32"),
     ]
     status, document = ask(*arguments)
@@ -163,7 +163,7 @@ def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> No
     assert list(document) == TRAIN
     assert list(document["test"]) == EVALUATE
     assert (document["run"], document["state"]) == (finished.run, "done")
-    assert (document["cached"], document["epochs"]) == (True, 7)
+    assert (document["cached"], document["epochs"]) == (True, 24)
     status, out, _ = run(*arguments)
     assert status == 0
     assert "(finished before)" in out

@@ -22,7 +22,7 @@ from tests.runs import LONG, SHORT, wait_for_end
 def test_waiting_runs_start_in_an_order_that_can_be_changed(
     store: RunStore, dataset: Dataset
 ) -> None:
-    first = store.submit(LONG, dataset).run
+    first = store.submit(replace(LONG, epochs=1000), dataset).run
     a, b, c = (store.submit(replace(SHORT, seed=seed), dataset).run for seed in range(3))
     assert store.waiting() == [a, b, c]
     store.move(c, -1)
@@ -48,7 +48,7 @@ def test_waiting_runs_start_in_an_order_that_can_be_changed(
 
 def test_as_many_run_as_there_are_slots(store: RunStore, dataset: Dataset) -> None:
     wide = RunStore(replace(store.settings, slots=2))
-    runs = [wide.submit(replace(LONG, seed=seed), dataset).run for seed in range(3)]
+    runs = [wide.submit(replace(LONG, epochs=1000, seed=seed), dataset).run for seed in range(3)]
     assert [wide.info(run).state for run in runs] == [*(State.RUNNING, State.RUNNING, State.QUEUED)]
     wide.list()
     assert wide.waiting() == runs[2:]
