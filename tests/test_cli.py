@@ -177,7 +177,7 @@ def test_runs(ask: Ask, run: Run, finished: Trained) -> None:
     assert documents[0]["run"] == finished.run
     status, out, _ = run("runs")
     assert f"{finished.run}" in out
-    assert "7/7" in out
+    assert "24/24" in out
 
 
 def test_runs_of_a_new_home(ask: Ask, run: Run, home: Path) -> None:

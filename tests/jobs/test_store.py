@@ -60,7 +60,7 @@ def test_a_finished_run_has_everything(finished: Trained) -> None:
 
     history = store.history(run)
     assert list(history.columns) == HISTORY
-    assert list(history["epoch"]) == list(range(1, 8))
+    assert list(history["epoch"]) == list(range(1, LONG.epochs + 1))
     best = history.loc[history["val_loss"].idxmin()]
     status = store.status(run)
     assert status["best_epoch"] == best["epoch"]
