@@ -11,9 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
+from covidcore.chart_curves import MOST_RUNS as MOST_RUNS  # offered to pages from here
+from covidcore.chart_curves import compare_curves as compare_curves
 from covidcore.chart_curves import learning_curves as learning_curves
 from covidcore.chart_style import CLEAR, PALETTE, QUIET, Floats, bars, empty, figure, ink
-from covidcore.chart_style import class_colours as class_colours  # offered to pages from here
+from covidcore.chart_style import class_colours as class_colours
 from covidcore.chart_style import label as label
 from covidcore.errors import DataError
 
