@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from covidcore import __version__, cli_jobs, storage
+from covidcore import __version__, cli_jobs, cli_sweeps, storage
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError
 from covidcore.show import Answer, Line, table
@@ -71,16 +71,27 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("dataset", help=dataset)
     made.add_argument("--preset", default="standard")
     made.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    made.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE,VALUE",
+        help="train every combination as one sweep; values that hold commas are parted by ;",
+    )
     made.add_argument("--name", default="", help="a name to show; not part of the run's identity")
     made.add_argument("--detach", action="store_true", help="do not wait for the end")
     verb("runs", "list the runs", cli_jobs.runs)
+    made = verb("sweeps", "list the sweeps, or show one", cli_sweeps.sweeps)
+    made.add_argument("sweep_id", metavar="SWEEP", nargs="?", help="the start of a sweep's id")
     run = "the start of a run's id, or latest"
     for name, text, action in (
-        ("cancel", "ask a run to stop", cli_jobs.cancel),
-        ("resume", "go on with a run that was stopped", cli_jobs.resume),
-        ("remove", "delete a run", cli_jobs.remove),
+        ("cancel", "ask a run or a sweep to stop", cli_jobs.cancel),
+        ("resume", "go on with what was stopped", cli_jobs.resume),
+        ("remove", "delete a run, or forget a sweep", cli_jobs.remove),
     ):
-        verb(name, text, action).add_argument("run_id", metavar="RUN", help=run)
+        made = verb(name, text, action)
+        made.add_argument("run_id", metavar="RUN", help=f"{run}; or the start of a sweep's")
+    made.add_argument("--runs", action="store_true", help="with a sweep: delete its runs too")
     made = verb("move", "let a waiting run start earlier or later", cli_jobs.move)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("places", type=int, help="so many places later; negative: earlier")

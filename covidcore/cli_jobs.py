@@ -2,25 +2,32 @@
 
 import argparse
 
+from covidcore import cli_sweeps
 from covidcore.config import Settings
-from covidcore.errors import RecipeError
+from covidcore.data.sources import resolve
+from covidcore.errors import RecipeError, RunError
+from covidcore.jobs.grid import Sweep, expand
+from covidcore.jobs.store import RunStore, runs_as_json
+from covidcore.jobs.sweeps import Sweeps, summarise
 from covidcore.show import Answer, Line, follow, table, train_result
+from covidcore.training.recipe import preset
 
 
 def train(options: argparse.Namespace, settings: Settings) -> Answer:
     """Submit a recipe and follow the run."""
-    from covidcore.data.sources import resolve
-    from covidcore.jobs.store import RunStore
-    from covidcore.training.recipe import preset
-
     pairs = [item.partition("=") for item in options.set]
     wrong = [item for item, (_, equals, _) in zip(options.set, pairs, strict=True) if not equals]
     if wrong:
         raise RecipeError(f"“{wrong[0]}” sets nothing: write --set field=value.")
     recipe = preset(options.preset).with_overrides({name.strip(): v for name, _, v in pairs})
+    grid = cli_sweeps.parse_grid(options.grid)
+    if grid:
+        expand(recipe, grid)  # what is wrong with it is told before a folder is read for minutes
     store = RunStore(settings)
     with Line() as line:
         dataset = resolve(options.dataset, settings, line.progress("scanning", "images"))
+        if grid:
+            return cli_sweeps.train(store, recipe, grid, dataset, options, line)
         submission = store.submit(recipe, dataset, options.name)
         if submission.note:
             line.say(submission.note)
@@ -31,8 +38,6 @@ def train(options: argparse.Namespace, settings: Settings) -> Answer:
 
 def runs(options: argparse.Namespace, settings: Settings) -> Answer:
     """List the runs."""
-    from covidcore.jobs.store import RunStore, runs_as_json
-
     infos = RunStore(settings).list()
     rows = [
         (
@@ -65,8 +70,6 @@ def remove(options: argparse.Namespace, settings: Settings) -> Answer:
 
 def move(options: argparse.Namespace, settings: Settings) -> Answer:
     """Let a waiting run start earlier or later."""
-    from covidcore.jobs.store import RunStore
-
     store = RunStore(settings)
     run = store.find(options.run_id)
     store.move(run, options.places)
@@ -75,10 +78,28 @@ def move(options: argparse.Namespace, settings: Settings) -> Answer:
 
 
 def _change(options: argparse.Namespace, settings: Settings, action: str, what: str) -> Answer:
-    from covidcore.jobs.store import RunStore
-
     store = RunStore(settings)
-    run = store.find(options.run_id)
-    getattr(store, action)(run)
-    state = None if action == "remove" else store.info(run).state.value
-    return {"run": run, "state": state}, f"Run {run} {what}.", 0
+    found = _find(store, options.run_id)
+    if isinstance(found, str):
+        getattr(store, action)(found)
+        state = None if action == "remove" else store.info(found).state.value
+        return {"run": found, "state": state}, f"Run {found} {what}.", 0
+    if action == "remove":
+        Sweeps(store).remove(found, runs=options.runs)
+        return {"sweep": found.id, "state": None}, f"Sweep {found.id} {what}.", 0
+    getattr(Sweeps(store), action)(found)
+    state = summarise(found, store.list()).state.value
+    return {"sweep": found.id, "state": state}, f"Sweep {found.id} {what}.", 0
+
+
+def _find(store: RunStore, prefix: str) -> str | Sweep:
+    """The run or the sweep whose id begins with ``prefix``.
+
+    Raises: RunError where there is none, or more than one.
+    """
+    sweeps = Sweeps(store)
+    if not any(sweep.id.startswith(prefix) for sweep in sweeps.list()):
+        return store.find(prefix)
+    if any(info.run.startswith(prefix) for info in store.list()):
+        raise RunError(f"Ids of runs and of sweeps begin with “{prefix}”: give more of the id.")
+    return sweeps.find(prefix)

@@ -71,7 +71,7 @@ def follow(store: RunStore, run: str, line: Line) -> None:
         while True:
             store.advance()
             info = store.info(run)
-            line.update(f"{_status(info)} {store.queue.problem}".strip())
+            line.update(f"{standing(info)} {store.queue.problem}".strip())
             history = store.history(run)
             for row in history.iloc[shown:].itertuples():
                 line.say(
@@ -89,7 +89,8 @@ def follow(store: RunStore, run: str, line: Line) -> None:
         raise
 
 
-def _status(info: RunInfo) -> str:
+def standing(info: RunInfo) -> str:
+    """What a run is doing, on one line."""
     if info.state is not State.RUNNING:
         return info.state.value
     where = f"epoch {info.epoch}/{info.epochs} " if info.phase == "training" else ""
@@ -100,11 +101,23 @@ def _status(info: RunInfo) -> str:
 
 def train_result(store: RunStore, submission: Submission) -> Answer:
     """The contract's ``train`` document, its text, and the exit status."""
+    document = train_document(store, submission)
+    if document["test"] is not None:
+        again = " (finished before)" if submission.cached else ""
+        return document, f"run {submission.run}{again}\n{figures(document['test'])}", 0
+    state = State(document["state"])  # as it was then: it may have gone on
+    text = f"Run {submission.run} is {state}. {store.info(submission.run).message}".strip()
+    if state.ended:
+        Line().say(text)
+        return document, "", 3
+    return document, text, 0
+
+
+def train_document(store: RunStore, submission: Submission) -> dict[str, Any]:
+    """A run as the contract's ``train`` has it; ``test`` is None until it is done."""
     run = submission.run
     info, status = store.info(run), store.status(run)
-    done = info.state is State.DONE
-    test = store.evaluation(run) if done else None
-    document = {
+    return {
         "run": run,
         "state": info.state.value,
         "cached": submission.cached,
@@ -112,16 +125,8 @@ def train_result(store: RunStore, submission: Submission) -> Answer:
         "epochs": info.epoch,
         "best_epoch": status.get("best_epoch"),
         "val_loss": status.get("val_loss"),
-        "test": test,
+        "test": store.evaluation(run) if info.state is State.DONE else None,
     }
-    if test is not None:
-        again = " (finished before)" if submission.cached else ""
-        return document, f"run {run}{again}\n{figures(test)}", 0
-    text = f"Run {run} is {info.state}. {info.message}".strip()
-    if info.state.ended:
-        Line().say(text)
-        return document, "", 3
-    return document, text, 0
 
 
 def figures(document: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ ORDER = (
     *("errors", "config", "storage", "data", "model", "training", "evaluation", "inference"),
     *("jobs", "cli"),
 )
-WITH_THE_COMMAND_LINE = {"cli_jobs", "show", "doctor", "__main__"}
+WITH_THE_COMMAND_LINE = {"cli_jobs", "cli_sweeps", "show", "doctor", "__main__"}
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {"charts", "chart_curves", "chart_style", "wording"}
 
@@ -26,7 +26,8 @@ ASIDE = {"charts", "chart_curves", "chart_style", "wording"}
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_curves", "chart_style"),
-    *("training/recipe", "model/weights", "inference/table", "cli", "cli_jobs", "show", "doctor"),
+    *("training/recipe", "model/weights", "inference/table"),
+    *("cli", "cli_jobs", "cli_sweeps", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
     *("jobs/grid", "jobs/sweeps", "jobs/sweep_info"),

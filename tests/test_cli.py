@@ -17,6 +17,7 @@ from covidcore import __version__
 from covidcore.cli import main
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.jobs.folder import State
+from covidcore.jobs.queue import Queue
 from covidcore.jobs.store import RunStore
 from tests import hostile
 from tests.conftest import MakeDataset
@@ -43,6 +44,8 @@ RUNS = [
     *("run", "name", "state", "preset", "dataset", "epoch", "epochs", "eta_seconds"),
     *("accuracy", "created", "seconds"),
 ]
+SWEEP = ["sweep", "name", "grid", "runs", "settings", "best"]
+SETTING = ["values", "runs", "seeds", "done", "val_loss", "val_loss_std"]
 SMALL = [
     *("--preset", "quick", "--set", "weights=none", "--set", "image_size=32"),
     *("--set", "epochs=1", "--set", "precision=fp32", "--set", "threads=1"),
@@ -301,6 +304,14 @@ def test_doctor_says_that_a_home_can_not_be_written_to(
         (("train", "phantoms:9", "--set", "weights=/no/file.pth"), "/no/file.pth"),
         (("train", "phantoms:9", "--set", "weights=radiographs"), "radiographs"),
         (("train", "phantoms:9", *SMALL, "--set", "exclude_sources=X"), "X"),
+        (("train", "/nowhere/at/all", "--grid", "nonsense"), "nonsense"),
+        (("train", "/nowhere/at/all", "--grid", "seed=0", "--grid", "seed=1"), "seed twice"),
+        (("train", "phantoms:9", "--grid", "seed=0,one"), "seed=one"),
+        (("train", "phantoms:9", "--grid", "seed="), "seed"),
+        (("train", "phantoms:9", "--grid", "colour=red,blue"), "colour"),
+        (("train", "phantoms:9", "--grid", "learning_rate=1e-3,5"), "learning_rate=5"),
+        (("train", "phantoms:9", "--grid", f"seed={','.join(map(str, range(65)))}"), "64"),
+        (("sweeps", "0123"), "0123"),
         (("cancel", "0123"), "0123"),
         (("resume", "0123"), "0123"),
         (("remove", "0123"), "0123"),
@@ -411,13 +422,10 @@ def test_a_failed_job_exits_3_with_its_document(
     assert "can not be read any more" in sentence(err)
 
 
-def test_an_interrupt_stops_the_job_and_exits_130(phantoms: Path, home: Path) -> None:
-    command = [
-        *(sys.executable, "-m", "covidcore", "train", phantoms, *SMALL, "--json"),
-        *("--set", "epochs=1000", "--set", "schedule=constant"),
-    ]
+def interrupted(home: Path, *arguments: object) -> str:
+    """What a command says on standard error that is interrupted while its job trains."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "covidcore", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -435,7 +443,14 @@ def test_an_interrupt_stops_the_job_and_exits_130(phantoms: Path, home: Path) ->
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
+    return err
+
+
+def test_an_interrupt_stops_the_job_and_exits_130(phantoms: Path, home: Path) -> None:
+    long = ("--set", "epochs=1000", "--set", "schedule=constant")
+    err = interrupted(home, "train", phantoms, *SMALL, "--json", *long)
     assert "was asked to stop" in err
+    store = RunStore(Settings(home=home))
     (info,) = store.list()
     wait_until(lambda: store.info(info.run).state.ended, "the job to stop")
     assert store.info(info.run).state is State.CANCELLED
@@ -456,6 +471,112 @@ def test_detached_and_cancelled(ask: Ask, phantoms: Path, home: Path) -> None:
     assert (status, document["run"] != run) == (0, True)
     assert ask("cancel", document["run"])[0] == 0
     wait_until(lambda: store.info(document["run"]).state.ended, "the other job to stop")
+
+
+def test_a_grid_is_trained_as_one_sweep(ask: Ask, run: Run, phantoms: Path) -> None:
+    arguments = ("train", phantoms, *SMALL, "--grid", "learning_rate=1e-3,1e-2", "--name", "rates")
+    status, out, err = run(*arguments, "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    assert list(document) == SWEEP
+    assert (document["name"], document["grid"]) == ("rates", {"learning_rate": ["0.001", "0.01"]})
+    assert [list(one) for one in document["runs"]] == [TRAIN, TRAIN]
+    assert [list(one["test"]) for one in document["runs"]] == [EVALUATE, EVALUATE]
+    assert [one["cached"] for one in document["runs"]] == [False, False]
+    losses = [one["val_loss"] for one in document["runs"]]
+    assert [list(setting) for setting in document["settings"]] == [SETTING, SETTING]
+    assert [setting["values"] for setting in document["settings"]] == [
+        *({"learning_rate": 1e-3}, {"learning_rate": 1e-2}),
+    ]
+    assert [setting["val_loss"] for setting in document["settings"]] == losses
+    best = document["runs"][losses.index(min(losses))]["run"]
+    assert (document["best"]["run"], document["best"]["run_val_loss"]) == (best, min(losses))
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert all("learning_rate=0.0" in line and ": done after 1 epochs" in line for line in lines)
+
+    status, again = ask(*arguments)
+    assert (status, [one["cached"] for one in again["runs"]]) == (0, [True, True])
+    sweep = document["sweep"]
+    for words in (arguments, ("sweeps", sweep[:9])):
+        status, out, _ = run(*words)
+        assert status == 0
+        assert f"sweep {sweep} is done" in out
+        assert f"its run of least validation loss: {best}" in out
+    assert ask("sweeps", sweep[:9])[1]["best"] == document["best"]
+    ((listed,), (shown,)) = (ask("sweeps")[1], [run("sweeps")[1]])
+    assert (listed["sweep"], listed["state"], listed["best"]) == (sweep, "done", best)
+    assert (listed["runs"], listed["done"], listed["progress"]) == (2, 2, 1)
+    assert "2/2" in shown
+
+    assert ask("remove", best)[0] == 0
+    status, document = ask("sweeps", sweep)
+    assert {"run": best, "state": "missing"} in document["runs"]
+    assert f"removed meanwhile: {best}" in run("sweeps", sweep)[1]
+    assert ask("remove", sweep) == (0, {"sweep": sweep, "state": None})
+    assert ask("sweeps") == (0, [])
+    assert len(ask("runs")[1]) == 1
+
+
+def test_a_sweep_with_a_failed_run_exits_3_with_its_document(
+    run: Run, ask: Ask, make_dataset: MakeDataset
+) -> None:
+    folder = make_dataset({"a": 4, "b": 4})
+    fingerprint = ask("scan", folder)[1]["fingerprint"]
+    shutil.rmtree(folder)
+    status, out, err = run("train", fingerprint, *SMALL, "--grid", "seed=3", "--json")
+    assert status == 3
+    document = json.loads(out)
+    assert (list(document), document["best"]) == (SWEEP, None)
+    assert [one["state"] for one in document["runs"]] == ["failed"]
+    assert "can not be read any more" in sentence(err)
+
+
+def test_a_detached_sweep_is_cancelled_resumed_and_removed(
+    ask: Ask, run: Run, phantoms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no worker: what is asked of a sweep reaches its runs."""
+    monkeypatch.setattr(Queue, "advance", lambda queue: None)
+    arguments = ("train", phantoms, *SMALL, "--grid", "exclude_sources=;Hospital A", "--detach")
+    status, document = ask(*arguments)
+    assert (status, document["best"]) == (0, None)
+    assert [one["state"] for one in document["runs"]] == ["queued", "queued"]
+    assert document["grid"] == {"exclude_sources": ["", "Hospital A"]}
+    sweep = document["sweep"]
+    assert ask("cancel", sweep[:9]) == (0, {"sweep": sweep, "state": "cancelled"})
+    assert run("cancel", sweep)[0] == 1
+    assert ask("resume", sweep) == (0, {"sweep": sweep, "state": "queued"})
+    assert "was removed" in run("remove", sweep, "--runs")[1]
+    assert (ask("sweeps")[1], ask("runs")[1]) == ([], [])
+    assert run("sweeps")[1] == "No sweeps yet.\n"
+
+
+def test_the_start_of_a_run_and_of_a_sweep_is_neither(
+    ask: Ask, run: Run, phantoms: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Queue, "advance", lambda queue: None)
+    document = ask("train", phantoms, *SMALL, "--grid", "seed=0", "--detach")[1]
+    (one,) = document["runs"]
+    file = home / "sweeps" / f"{document['sweep']}.json"
+    like = one["run"][:3] + "0" * 13
+    stored = {**json.loads(file.read_text()), "id": like}
+    (home / "sweeps" / f"{like}.json").write_text(json.dumps(stored))
+    status, _, err = run("remove", one["run"][:3])
+    assert status == 1
+    assert "give more of the id" in sentence(err)
+    assert ask("remove", one["run"]) == (0, {"run": one["run"], "state": None})
+    assert ask("remove", like) == (0, {"sweep": like, "state": None})
+
+
+def test_an_interrupt_stops_the_sweep_and_exits_130(phantoms: Path, home: Path) -> None:
+    err = interrupted(
+        home, "train", phantoms, *SMALL, *("--set", "epochs=1000", "--grid", "seed=0,1", "--json")
+    )
+    assert "Sweep " in err
+    assert "was asked to stop" in err
+    store = RunStore(Settings(home=home))
+    wait_until(lambda: all(info.state.ended for info in store.list()), "the sweep to stop")
+    assert [info.state for info in store.list()] == [State.CANCELLED] * 2
 
 
 def test_as_a_program(phantoms: Path) -> None:

@@ -34,12 +34,12 @@ def plan_runs(recipes: Sequence[Recipe], dataset: Dataset, settings: Settings) -
     found: dict[tuple[str, str], Weights] = {}
     plans = []
     for recipe in recipes:
-        dealt = (recipe.split, recipe.seed, recipe.group_by, recipe.exclude_sources)
-        if dealt not in tables:
-            tables[dealt] = plan_split(recipe, dataset)
         start = (recipe.weights, recipe.arch)
         if start not in found:
             found[start] = resolve(recipe.weights, recipe.arch, settings)
+        dealt = (recipe.split, recipe.seed, recipe.group_by, recipe.exclude_sources)
+        if dealt not in tables:
+            tables[dealt] = plan_split(recipe, dataset)
         table, weights = tables[dealt], found[start]
         run = run_key(recipe, dataset.fingerprint, digest(table), weights.id)[:16]
         plans.append(Plan(run, recipe, table, weights))
