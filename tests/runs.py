@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -49,6 +50,26 @@ SHORT = Recipe(
     precision="fp32",
     threads=1,
 )
+
+
+def write_run(home: Path, run: str, state: State, **status: object) -> RunFolder:
+    """A run's folder as far as lists and the queue look at it, without any training."""
+    folder = RunFolder(home / "runs" / run)
+    folder.path.mkdir(parents=True)
+    job = {
+        "recipe": SHORT.to_json(),
+        "dataset": "abc",
+        "dataset_name": "set",
+        "classes": ["a", "b"],
+        "split": "def",
+        "weights": {"name": "none"},
+        "name": f"run {run}",
+        "created": "2026-01-01T00:00:00.000+00:00",
+    }
+    folder.job.write_text(json.dumps(job))
+    folder.history.write_text("epoch,train_loss\n1,0.5\n")
+    folder.write_status(state, order=run, attempt=1, **status)
+    return folder
 
 
 def wait_until(reached: Callable[[], object], what: str) -> None:

@@ -21,7 +21,7 @@ from covidcore.jobs.queue import Queue
 from covidcore.jobs.store import RunStore
 from tests import hostile
 from tests.conftest import MakeDataset
-from tests.runs import Trained, trained, wait_until
+from tests.runs import Trained, trained, wait_until, write_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,6 +183,29 @@ def test_runs(ask: Ask, run: Run, finished: Trained) -> None:
     assert "24/24" in out
 
 
+def test_move(ask: Ask, run: Run, home: Path) -> None:
+    for name in ("aaaa", "bbbb", "cccc"):
+        write_run(home, name, State.QUEUED)
+    status, document = ask("move", "cc", "-2")
+    assert status == 0
+    assert document == {"run": "cccc", "waiting": ["cccc", "aaaa", "bbbb"]}
+    assert list(document) == ["run", "waiting"]
+    status, out, err = run("move", "aaaa", "1")
+    assert (status, err) == (0, "")
+    assert out.split() == ["waiting", "cccc", "bbbb", "aaaa"]
+    assert RunStore(Settings(home=home)).waiting() == ["cccc", "bbbb", "aaaa"]
+
+
+def test_only_a_run_that_waits_can_be_moved(run: Run, home: Path) -> None:
+    write_run(home, "aaaa", State.QUEUED)
+    write_run(home, "dddd", State.DONE)
+    for extra in ((), ("--json",)):
+        status, out, err = run("move", "dddd", "-1", *extra)
+        assert (status, out) == (1, "")
+        assert sentence(err) == "The run dddd does not wait in the queue."
+    assert RunStore(Settings(home=home)).waiting() == ["aaaa"]
+
+
 def test_runs_of_a_new_home(ask: Ask, run: Run, home: Path) -> None:
     assert ask("runs") == (0, [])
     assert run("runs") == (0, "No runs yet.\n", "")
@@ -315,6 +338,7 @@ def test_doctor_says_that_a_home_can_not_be_written_to(
         (("cancel", "0123"), "0123"),
         (("resume", "0123"), "0123"),
         (("remove", "0123"), "0123"),
+        (("move", "0123", "1"), "0123"),
         (("evaluate", "0123"), "0123"),
         (("evaluate", "latest"), "no finished run"),
         (("evaluate", "shipped"), "no trained weights"),

@@ -189,7 +189,7 @@ class RunFolder:
         """Epochs in the history so far."""
         try:
             return max(0, len(self.history.read_text().splitlines()) - 1)
-        except OSError:
+        except (OSError, ValueError):  # missing, or no text
             return 0
 
     def events(self) -> list[dict[str, Any]]:

@@ -1,8 +1,7 @@
 """What is shown of a run: read from its folder, for lists and live views."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from covidcore.jobs.folder import RunFolder, State, now
 
@@ -12,9 +11,11 @@ _INTERRUPTED = (
 )
 
 
-@dataclass(frozen=True)
-class RunInfo:
-    """A run as it stands; numbers are None until they are known."""
+class RunInfo(NamedTuple):
+    """A run as it stands; numbers are None until they are known.
+
+    A tuple, because a list of ten thousand is made each time a page is drawn.
+    """
 
     run: str
     name: str
@@ -22,16 +23,9 @@ class RunInfo:
     preset: str
     dataset: str
     dataset_name: str
-    phase: str
-    """What the worker is doing, in words."""
     epoch: int
     """Epochs begun (while running) or done."""
     epochs: int
-    step: int
-    """Steps done in this phase or epoch, of ``steps``."""
-    steps: int
-    images_per_second: float | None
-    eta_seconds: float | None
     accuracy: float | None
     """On the test images."""
     created: str
@@ -41,9 +35,21 @@ class RunInfo:
     """Why it failed, in a sentence; else empty."""
     val_loss: float | None
     """Of the best epoch, once done."""
-    memory_mb: float | None
-    processor_percent: float | None
+    # From here on: of a run that is running; the same for all that have ended.
+    phase: str = ""
+    """What the worker is doing, in words."""
+    step: int = 0
+    """Steps done in this phase or epoch, of ``steps``."""
+    steps: int = 0
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+    memory_mb: float | None = None
+    processor_percent: float | None = None
     """Of the worker while it runs; 100 is one processor."""
+
+
+LASTING = len(RunInfo._fields) - len(RunInfo._field_defaults)
+"""How many of its first fields say something of a run that has ended."""
 
 
 def describe(folder: RunFolder, state: State) -> RunInfo:
@@ -96,5 +102,8 @@ def _seconds(status: dict[str, Any], state: State) -> float | None:
     end = status.get("finished") or (now() if state is State.RUNNING else None)
     if end is None:
         return None
-    began = datetime.fromisoformat(status["started"])
-    return (datetime.fromisoformat(end) - began).total_seconds()
+    try:
+        began = datetime.fromisoformat(status["started"])
+        return (datetime.fromisoformat(end) - began).total_seconds()
+    except (TypeError, ValueError):  # a damaged status; it must not hide the other runs
+        return None

@@ -6,6 +6,7 @@ under a lock. What has been handed over is on disk, so any process can go on wit
 
 import contextlib
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from filelock import FileLock
 from covidcore import storage
 from covidcore.config import Settings
 from covidcore.errors import DataError, RunError
+from covidcore.jobs.catalogue import Catalogue, Look
 from covidcore.jobs.folder import Presence, RunFolder, State, derive_state, now
 from covidcore.jobs.runners import (
     LocalRunner,
@@ -44,11 +46,15 @@ class Handover:
 
 
 class Queue:
-    """The runs of one home that wait, run and have ended."""
+    """The runs of one home that wait, run and have ended.
 
-    def __init__(self, settings: Settings) -> None:
+    ``indexed``: ended runs are looked up in the home's index, which is not for workers.
+    """
+
+    def __init__(self, settings: Settings, indexed: bool = False) -> None:
         self._settings = settings
         self.folder = settings.home / "runs"
+        self._catalogue = Catalogue(self.folder, indexed)
         self._runners: dict[str, Runner] = {"local": LocalRunner(settings)}
         self._problems: dict[str, tuple[float, str]] = {}
 
@@ -70,11 +76,12 @@ class Queue:
             self._runners[name] = open_runner(name, self._settings)
         return self._runners[name]
 
-    def folders(self) -> list[RunFolder]:
-        """Every run of this home."""
+    def folders(self, prefix: str = "") -> list[RunFolder]:
+        """Every run of this home whose id begins with ``prefix``."""
         if not self.folder.is_dir():
             return []
-        found = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        paths = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        found = [path for path in paths if path.name.startswith(prefix)]
         return [RunFolder(path) for path in found if (path / "job.json").is_file()]
 
     def state(self, folder: RunFolder) -> State:
@@ -107,11 +114,11 @@ class Queue:
         waiting = {"submitted": moment, "order": order, "attempt": attempt, "message": ""}
         storage.write_json(folder.status_file, {"state": State.QUEUED.value, **waiting})
 
-    def waiting(self) -> list[RunFolder]:
+    def waiting(self, look: Look | None = None) -> list[RunFolder]:
         """Runs that wait on this machine, in the order in which they will start."""
         waiting = [
             folder
-            for folder in self.folders()
+            for folder in (look or self._catalogue.look()).active
             if self.state(folder) is State.QUEUED and not self._handover(folder, folder.status())
         ]
         return sorted(waiting, key=lambda folder: str(folder.status().get("order")))
@@ -146,24 +153,33 @@ class Queue:
                 folder.write_status(State.CANCELLED, finished=now())
         return state
 
-    def advance(self) -> None:
-        """Hand over what may start now."""
-        if not self.folder.is_dir():
-            return
-        with self.locked():
-            self._take_note_of_false_starts()
-            waiting = self.waiting()
-            if not waiting:
-                return
-            runner = self.runner
-            room = len(waiting) if runner.queues else self._settings.slots - len(runner.list())
-            for folder in waiting[: max(0, room)]:
-                if not self._hand_over(runner, folder):
-                    return
+    def advance(self) -> Look:
+        """Hand over what may start now; returns the runs that there are.
 
-    def _take_note_of_false_starts(self) -> None:
+        Where the home can only be read, nothing is handed over.
+        """
+        if not os.access(self.folder, os.W_OK):
+            return self._catalogue.look()
+        with self.locked():
+            look = self._catalogue.look()
+            self._take_note_of_false_starts(look)
+            if waiting := self.waiting(look):
+                self._start(waiting, look)
+        return look
+
+    def _start(self, waiting: list[RunFolder], look: Look) -> None:
+        runner = self.runner
+        room = len(waiting)
+        if not runner.queues:
+            busy = [runner.status(folder) is not Presence.GONE for folder in look.active]
+            room = self._settings.slots - sum(busy)
+        for folder in waiting[: max(0, room)]:
+            if not self._hand_over(runner, folder):
+                return
+
+    def _take_note_of_false_starts(self, look: Look) -> None:
         """A worker that was handed over and ended before it began has failed; say why."""
-        for folder in self.folders():
+        for folder in look.active:
             status = folder.status()
             handover = self._handover(folder, status)
             if handover is None or status.get("state") != State.QUEUED.value:

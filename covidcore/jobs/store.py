@@ -45,7 +45,7 @@ class RunStore:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.queue = Queue(settings)
+        self.queue = Queue(settings, indexed=True)
 
     def submit(self, recipe: Recipe, dataset: Dataset, name: str = "") -> Submission:
         """Ask for a result. The same recipe, data, split and weights are the same run.
@@ -90,9 +90,9 @@ class RunStore:
 
     def list(self) -> Infos:
         """All runs, the newest first; hands over the next ones that may start."""
-        self.queue.advance()
-        infos = []
-        for folder in self.queue.folders():
+        look = self.queue.advance()
+        infos = look.ended
+        for folder in (*look.active, *look.unread):
             with contextlib.suppress(RunError):  # damaged beyond naming it
                 infos.append(describe(folder, self.queue.state(folder)))
         return sorted(infos, key=lambda info: info.created, reverse=True)
@@ -114,11 +114,11 @@ class RunStore:
             return done[0].run
         if prefix == "shipped":
             raise RunError("This release ships no trained weights: train a run first.")
-        found = [folder.run for folder in self.queue.folders() if folder.run.startswith(prefix)]
+        found = self.queue.folders(prefix)
         if len(found) != 1 or not prefix:
             what = "There is no run" if not found else "There is more than one run"
             raise RunError(f"{what} whose id begins with “{prefix}”. “runs” lists them.")
-        return found[0]
+        return found[0].run
 
     def history(self, run: str) -> "pd.DataFrame":
         """One row an epoch: epoch, losses, accuracies, learning_rate."""
