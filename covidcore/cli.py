@@ -12,14 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from covidcore import __version__, storage
+from covidcore import __version__, cli_jobs, storage
 from covidcore.config import DISCLAIMER, Settings
-from covidcore.errors import CovidcoreError, RecipeError
-from covidcore.show import Line, follow, table, train_result
+from covidcore.errors import CovidcoreError
+from covidcore.show import Answer, Line, table
 from covidcore.wording import visible
-
-Answer = tuple[Any, str, int]
-"""The JSON document, the same for people, and the exit status."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,21 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("source", nargs="+", help=dataset)
     made.add_argument("--map", action="append", default=[], metavar="THEIRS=OURS")
     made.add_argument("--to", type=Path, metavar="DIR")
-    made = verb("train", "submit a training job and follow it", _train)
+    made = verb("train", "submit a training job and follow it", cli_jobs.train)
     made.add_argument("dataset", help=dataset)
     made.add_argument("--preset", default="standard")
     made.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     made.add_argument("--name", default="", help="a name to show; not part of the run's identity")
     made.add_argument("--detach", action="store_true", help="do not wait for the end")
-    verb("runs", "list the runs", _runs)
+    verb("runs", "list the runs", cli_jobs.runs)
     run = "the start of a run's id, or latest"
     for name, text, action in (
-        ("cancel", "ask a run to stop", _cancel),
-        ("resume", "go on with a run that was stopped", _resume),
-        ("remove", "delete a run", _remove),
+        ("cancel", "ask a run to stop", cli_jobs.cancel),
+        ("resume", "go on with a run that was stopped", cli_jobs.resume),
+        ("remove", "delete a run", cli_jobs.remove),
     ):
         verb(name, text, action).add_argument("run_id", metavar="RUN", help=run)
-    made = verb("move", "let a waiting run start earlier or later", _move)
+    made = verb("move", "let a waiting run start earlier or later", cli_jobs.move)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("places", type=int, help="so many places later; negative: earlier")
     made = verb("evaluate", "figures of a finished run, with intervals", _evaluate)
@@ -130,77 +127,6 @@ def _described(found: Any) -> Answer:
     ]
     lines += [f"unreadable: {visible(file)}: {reason}" for file, reason in found.unreadable]
     return document, "\n".join(lines), 0
-
-
-def _train(options: argparse.Namespace, settings: Settings) -> Answer:
-    from covidcore.data.sources import resolve
-    from covidcore.jobs.store import RunStore
-    from covidcore.training.recipe import preset
-
-    pairs = [item.partition("=") for item in options.set]
-    wrong = [item for item, (_, equals, _) in zip(options.set, pairs, strict=True) if not equals]
-    if wrong:
-        raise RecipeError(f"“{wrong[0]}” sets nothing: write --set field=value.")
-    recipe = preset(options.preset).with_overrides({name.strip(): v for name, _, v in pairs})
-    store = RunStore(settings)
-    with Line() as line:
-        dataset = resolve(options.dataset, settings, line.progress("scanning", "images"))
-        submission = store.submit(recipe, dataset, options.name)
-        if submission.note:
-            line.say(submission.note)
-        if not options.detach:
-            follow(store, submission.run, line)
-    return train_result(store, submission)
-
-
-def _runs(options: argparse.Namespace, settings: Settings) -> Answer:
-    from covidcore.jobs.store import RunStore, runs_as_json
-
-    infos = RunStore(settings).list()
-    rows = [
-        (
-            info.run,
-            info.state.value,
-            f"{info.epoch}/{info.epochs}",
-            "" if info.accuracy is None else f"{info.accuracy:.1%}",
-            info.name,
-        )
-        for info in infos
-    ]
-    text = table(("run", "state", "epoch", "accuracy", "name"), rows) if rows else "No runs yet."
-    return runs_as_json(infos), text, 0
-
-
-def _cancel(options: argparse.Namespace, settings: Settings) -> Answer:
-    return _change(options, settings, "cancel", "was asked to stop")
-
-
-def _resume(options: argparse.Namespace, settings: Settings) -> Answer:
-    return _change(options, settings, "resume", "goes on")
-
-
-def _remove(options: argparse.Namespace, settings: Settings) -> Answer:
-    return _change(options, settings, "remove", "was removed")
-
-
-def _move(options: argparse.Namespace, settings: Settings) -> Answer:
-    from covidcore.jobs.store import RunStore
-
-    store = RunStore(settings)
-    run = store.find(options.run_id)
-    store.move(run, options.places)
-    waiting = store.waiting()
-    return {"run": run, "waiting": waiting}, table(("waiting",), [(one,) for one in waiting]), 0
-
-
-def _change(options: argparse.Namespace, settings: Settings, action: str, what: str) -> Answer:
-    from covidcore.jobs.store import RunStore
-
-    store = RunStore(settings)
-    run = store.find(options.run_id)
-    getattr(store, action)(run)
-    state = None if action == "remove" else store.info(run).state.value
-    return {"run": run, "state": state}, f"Run {run} {what}.", 0
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> Answer:

@@ -15,6 +15,9 @@ from covidcore.jobs.info import RunInfo
 from covidcore.jobs.store import RunStore, Submission
 from covidcore.wording import visible
 
+Answer = tuple[Any, str, int]
+"""Of a command: the JSON document, the same for people, and the exit status."""
+
 _POLL_SECONDS = 0.25
 
 
@@ -95,7 +98,7 @@ def _status(info: RunInfo) -> str:
     return f"{info.phase} {where}{info.step}/{info.steps}{rate}{left}"
 
 
-def train_result(store: RunStore, submission: Submission) -> tuple[dict[str, Any], str, int]:
+def train_result(store: RunStore, submission: Submission) -> Answer:
     """The contract's ``train`` document, its text, and the exit status."""
     run = submission.run
     info, status = store.info(run), store.status(run)

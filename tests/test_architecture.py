@@ -18,16 +18,18 @@ ORDER = (
     *("errors", "config", "storage", "data", "model", "training", "evaluation", "inference"),
     *("jobs", "cli"),
 )
-WITH_THE_COMMAND_LINE = {"show", "doctor", "__main__"}
+WITH_THE_COMMAND_LINE = {"cli_jobs", "show", "doctor", "__main__"}
 # For any room to use; they know nothing but one another and the errors.
-ASIDE = {"charts", "chart_style", "wording"}
+ASIDE = {"charts", "chart_curves", "chart_style", "wording"}
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (
-    *("errors", "config", "storage", "data/*", "evaluation/*", "charts", "chart_style", "wording"),
-    *("training/recipe", "model/weights", "inference/table", "cli", "show", "doctor"),
+    *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
+    *("charts", "chart_curves", "chart_style"),
+    *("training/recipe", "model/weights", "inference/table", "cli", "cli_jobs", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
+    *("jobs/grid", "jobs/sweeps", "jobs/sweep_info"),
 )
 
 

@@ -46,6 +46,7 @@ def every_figure():
         "matrix": charts.matrix(COUNTS, CLASSES),
         "loss": charts.learning_curves(HISTORY, "loss"),
         "accuracy": charts.learning_curves(HISTORY, "accuracy"),
+        "compared": charts.compare_curves({NASTY: HISTORY, "b": HISTORY[:1]}, "loss"),
         "sizes": charts.sizes(INDEX, CLASSES),
         "brightness": charts.brightness({NASTY: [10, 20], "NORMAL": [200], "none": []}),
         "probabilities": charts.probability_bars({NASTY: 0.9, "NORMAL": 0.1}),
@@ -180,6 +181,32 @@ def test_curves_and_reliability_say_what_a_point_is():
         charts.learning_curves(HISTORY, "speed")
 
 
+def test_compared_runs_can_be_told_apart_and_their_training_from_their_validation():
+    figure = charts.compare_curves({"a": HISTORY, "b": HISTORY[:0], "c": HISTORY[:1]}, "accuracy")
+    train, val, _, other = figure.data
+    assert [trace.name for trace in figure.data] == ["a", "a", "c", "c"]
+    assert [trace.showlegend for trace in figure.data] == [False, True, False, True]
+    assert (list(train.y), list(val.y), list(other.y)) == ([0.6, 0.9], [0.7, 0.8], [0.7])
+    assert (train.line.dash, val.line.dash) == ("dot", "solid")
+    assert train.line.width < val.line.width
+    assert train.line.color == val.line.color == charts.PALETTE[0]
+    assert other.line.color == charts.PALETTE[2]  # as it will be once b has an epoch
+    assert train.legendgroup == val.legendgroup != other.legendgroup
+    assert val.hovertext[1] == "a<br>Epoch 2: validation accuracy 80.0%"
+    assert train.hovertext[0] == "a<br>Epoch 1: training accuracy 60.0%"
+    assert figure.layout.xaxis.title.text == "Epoch (solid: validation, dotted: training)"
+
+
+def test_more_runs_than_colours_are_not_drawn():
+    runs = {str(at): HISTORY for at in range(charts.MOST_RUNS)}
+    figure = charts.compare_curves(runs, "loss")
+    assert len({trace.line.color for trace in figure.data}) == charts.MOST_RUNS
+    with pytest.raises(DataError, match="9 runs can not be told apart"):
+        charts.compare_curves({**runs, "one more": HISTORY}, "loss")
+    with pytest.raises(DataError, match="'speed' is not drawn"):
+        charts.compare_curves(runs, "speed")
+
+
 @pytest.mark.parametrize(
     "figure",
     [
@@ -187,6 +214,8 @@ def test_curves_and_reliability_say_what_a_point_is():
         charts.matrix(np.zeros((3, 3)), CLASSES),
         charts.matrix(np.zeros((0, 0)), ()),
         charts.learning_curves(HISTORY[:0], "loss"),
+        charts.compare_curves({"a": HISTORY[:0]}, "loss"),
+        charts.compare_curves({}, "accuracy"),
         charts.sizes(INDEX[:0]),
         charts.brightness({"a": []}),
         charts.brightness({}),

@@ -17,11 +17,10 @@ from covidcore.data.split import digest
 from covidcore.errors import RunError
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
-from covidcore.jobs.plan import plan_split
+from covidcore.jobs.plan import Plan, plan_runs
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import check_space
 from covidcore.model.at_hand import at_hand
-from covidcore.model.weights import resolve
 from covidcore.training.recipe import Recipe, run_key
 
 if TYPE_CHECKING:
@@ -57,9 +56,15 @@ class RunStore:
         checkpoint. Raises: RecipeError, DataError, WeightsError.
         """
         _ = self.queue.runner  # a bad COVIDCORE_RUNNER is told before anything is done
-        weights = resolve(recipe.weights, recipe.arch, self.settings)
-        table = plan_split(recipe, dataset)
-        run = run_key(recipe, dataset.fingerprint, digest(table), weights.id)[:16]
+        (plan,) = plan_runs([recipe], dataset, self.settings)
+        return self.submit_plan(plan, dataset, name)
+
+    def submit_plan(self, plan: Plan, dataset: Dataset, name: str = "") -> Submission:
+        """``submit`` where it is known already which run it will be.
+
+        Raises: DataError where the disk has no room.
+        """
+        run, recipe, weights = plan.run, plan.recipe, plan.weights
         folder = RunFolder(self.queue.folder / run)
         with self.queue.locked("submit"):
             if folder.job.is_file():
@@ -75,12 +80,12 @@ class RunStore:
                     "dataset": dataset.fingerprint,
                     "dataset_name": dataset.name,
                     "classes": list(dataset.classes),
-                    "split": digest(table),
+                    "split": digest(plan.split),
                     "weights": weights.to_json(),
                     "name": name or f"{recipe.preset} on {dataset.name}",
                     "created": now(),
                 }
-                self._create(folder, job, table)
+                self._create(folder, job, plan.split)
         self.queue.advance()
         return Submission(run, False, weights.note)
 
