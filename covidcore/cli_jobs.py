@@ -4,7 +4,7 @@ import argparse
 
 from covidcore.config import Settings
 from covidcore.errors import RecipeError
-from covidcore.show import Answer, Line, follow, table, train_result
+from covidcore.show import Answer, Line, follow, foretell, table, train_result
 
 
 def train(options: argparse.Namespace, settings: Settings) -> Answer:
@@ -21,6 +21,7 @@ def train(options: argparse.Namespace, settings: Settings) -> Answer:
     store = RunStore(settings)
     with Line() as line:
         dataset = resolve(options.dataset, settings, line.progress("scanning", "images"))
+        foretell(store, recipe, dataset, line)
         submission = store.submit(recipe, dataset, options.name)
         if submission.note:
             line.say(submission.note)

@@ -1,5 +1,6 @@
 """What is shown of a run: read from its folder, for lists and live views."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,25 @@ class RunInfo:
     memory_mb: float | None
     processor_percent: float | None
     """Of the worker while it runs; 100 is one processor."""
+
+
+def matching(
+    infos: Iterable[RunInfo],
+    states: Collection[str] = (),
+    presets: Collection[str] = (),
+    datasets: Collection[str] = (),
+    text: str = "",
+) -> list[RunInfo]:
+    """Those that are of one of each; nothing given means all. ``text``: words of name or id."""
+    words = text.casefold().split()
+    return [
+        info
+        for info in infos
+        if (not states or info.state in states)
+        and (not presets or info.preset in presets)
+        and (not datasets or info.dataset in datasets)
+        and all(word in f"{info.name} {info.run}".casefold() for word in words)
+    ]
 
 
 def describe(folder: RunFolder, state: State) -> RunInfo:

@@ -17,7 +17,7 @@ from covidcore.data.split import digest
 from covidcore.errors import RunError
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
-from covidcore.jobs.plan import Plan, plan_runs
+from covidcore.jobs.plan import Plan, plan_runs, plan_split
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import check_space
 from covidcore.model.at_hand import at_hand
