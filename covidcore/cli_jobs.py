@@ -9,7 +9,7 @@ from covidcore.errors import RecipeError, RunError
 from covidcore.jobs.grid import Sweep, expand
 from covidcore.jobs.store import RunStore, runs_as_json
 from covidcore.jobs.sweeps import Sweeps, summarise
-from covidcore.show import Answer, Line, follow, table, train_result
+from covidcore.show import Answer, Line, follow, foretell, table, train_result
 from covidcore.training.recipe import preset
 
 
@@ -28,6 +28,7 @@ def train(options: argparse.Namespace, settings: Settings) -> Answer:
         dataset = resolve(options.dataset, settings, line.progress("scanning", "images"))
         if grid:
             return cli_sweeps.train(store, recipe, grid, dataset, options, line)
+        foretell(store, recipe, dataset, line)
         submission = store.submit(recipe, dataset, options.name)
         if submission.note:
             line.say(submission.note)

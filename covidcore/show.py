@@ -1,6 +1,7 @@
 """How the command line shows things to a person: tables, a progress line, a followed job."""
 
 import contextlib
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -9,10 +10,19 @@ from types import TracebackType
 from typing import Any
 
 from covidcore.config import DISCLAIMER
+from covidcore.data.index import Dataset
 from covidcore.errors import DataError
+from covidcore.jobs.estimate import (
+    PROBE_SECONDS,
+    Forecaster,
+    parts_in_words,
+    start_probe,
+    to_probe,
+)
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
 from covidcore.jobs.store import RunStore, Submission
+from covidcore.training.recipe import Recipe
 from covidcore.wording import visible
 
 Answer = tuple[Any, str, int]
@@ -28,7 +38,7 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty()
         self._width = 0
 
     def __enter__(self) -> "Line":
@@ -43,7 +53,7 @@ class Line:
 
     def update(self, text: str) -> None:
         """Write over the line."""
-        if self._live:
+        if self.live:
             sys.stderr.write("\r" + text.ljust(self._width) + ("" if text else "\r"))
             sys.stderr.flush()
             self._width = len(text)
@@ -62,6 +72,30 @@ class Line:
                 self.update(f"{verb} {done} of {total} {noun}")
 
         return report
+
+
+def foretell(store: RunStore, recipe: Recipe, dataset: Dataset, line: Line) -> None:
+    """Say what a run will take. Where that is not known, a person at a terminal waits for a probe.
+
+    A script is not made to wait, and nothing is measured beside a run.
+    """
+    known = store.existing(recipe, dataset)
+    if known and known.state is State.DONE:
+        return
+    infos = store.list()
+    finished = [store.path(info.run) for info in infos if info.state is State.DONE]
+    found = Forecaster(store.settings, finished).estimate(recipe, dataset)
+    idle = all(info.state is not State.RUNNING for info in infos)
+    if found is None and line.live and idle:
+        line.update("measuring what a run takes here")
+        probe = start_probe(store.settings, dataset, to_probe(store.settings, dataset, [recipe]))
+        if probe:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                probe.wait(PROBE_SECONDS)
+        found = Forecaster(store.settings, finished).estimate(recipe, dataset)
+    if found:
+        what = parts_in_words(found.parts)
+        line.say(f"This will take {found} on this machine: {what}.")
 
 
 def follow(store: RunStore, run: str, line: Line) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError, DataError
 from covidcore.wording import markdown, percent, visible
+from pages.shared_news import announce
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,8 @@ def frame(title: str, about: str) -> Iterator[None]:
     st.title(title, anchor=False)
     st.markdown(about)
     st.caption(f":material/info: {DISCLAIMER}")
+    with told():
+        announce(store())
     for text in st.session_state.pop("_notes", []):
         st.info(markdown(text), icon=":material/info:")
     with told():

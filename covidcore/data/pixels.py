@@ -43,7 +43,7 @@ def pixel_array(
     """
     from filelock import FileLock
 
-    path = dataset_folder(home, dataset.fingerprint) / f"pixels-{size}.npy"
+    path = _path(dataset, size, home)
     array = _open(path, len(dataset.index), size)
     if array is None:
         with contextlib.ExitStack() as held:
@@ -60,6 +60,16 @@ def pixel_array(
     if array is None:
         raise DataError(f"{path} was written but can not be opened again: remove it.")
     return array
+
+
+def is_stored(dataset: Dataset, size: int, home: Path) -> bool:
+    """Whether ``pixel_array`` would find the images decoded already."""
+    path = _path(dataset, size, home)
+    return _open(path, len(dataset.index), size) is not None
+
+
+def _path(dataset: Dataset, size: int, home: Path) -> Path:
+    return dataset_folder(home, dataset.fingerprint) / f"pixels-{size}.npy"
 
 
 def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":

@@ -1,5 +1,6 @@
 """What is shown of a run: read from its folder, for lists and live views."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -50,6 +51,25 @@ class RunInfo(NamedTuple):
 
 LASTING = len(RunInfo._fields) - len(RunInfo._field_defaults)
 """How many of its first fields say something of a run that has ended."""
+
+
+def matching(
+    infos: Iterable[RunInfo],
+    states: Collection[str] = (),
+    presets: Collection[str] = (),
+    datasets: Collection[str] = (),
+    text: str = "",
+) -> list[RunInfo]:
+    """Those that are of one of each; nothing given means all. ``text``: words of name or id."""
+    words = text.casefold().split()
+    return [
+        info
+        for info in infos
+        if (not states or info.state in states)
+        and (not presets or info.preset in presets)
+        and (not datasets or info.dataset in datasets)
+        and all(word in f"{info.name} {info.run}".casefold() for word in words)
+    ]
 
 
 def describe(folder: RunFolder, state: State) -> RunInfo:

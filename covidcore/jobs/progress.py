@@ -11,6 +11,7 @@ from typing import Any
 
 from covidcore import storage
 from covidcore.jobs.folder import RunFolder, State, now
+from covidcore.jobs.rates import machine
 from covidcore.jobs.watchdog import Watchdog
 
 _EVERY = 0.5  # seconds between progress lines
@@ -27,7 +28,7 @@ class Reporter:
 
     def start(self) -> None:
         """Mark the beginning of an attempt."""
-        self._write("start", run=self._folder.run)
+        self._write("start", run=self._folder.run, machine=machine())
 
     def end(self, state: State) -> None:
         """Mark the end of an attempt."""

@@ -17,10 +17,11 @@ from covidcore.data.split import digest
 from covidcore.errors import RunError
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
-from covidcore.jobs.plan import Plan, plan_runs
+from covidcore.jobs.plan import Plan, plan_runs, plan_split
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import check_space
-from covidcore.training.recipe import Recipe
+from covidcore.model.at_hand import at_hand
+from covidcore.training.recipe import Recipe, run_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +88,20 @@ class RunStore:
                 self._create(folder, job, plan.split)
         self.queue.advance()
         return Submission(run, False, weights.note)
+
+    def existing(self, recipe: Recipe, dataset: Dataset, split: str = "") -> RunInfo | None:
+        """The run that ``submit`` would open or go on with; nothing is fetched or changed.
+
+        ``split``: the digest of the recipe's split, where the caller has it. None where there is
+        no such run, or where it can not be told without the network which weights would be used.
+        Raises: RecipeError and DataError, as ``submit``.
+        """
+        weights = at_hand(recipe.weights, recipe.arch, self.settings)
+        if weights is None:
+            return None
+        dealt = split or digest(plan_split(recipe, dataset))
+        run = run_key(recipe, dataset.fingerprint, dealt, weights.id)[:16]
+        return self.info(run) if RunFolder(self.queue.folder / run).job.is_file() else None
 
     def list(self) -> Infos:
         """All runs, the newest first; hands over the next ones that may start."""

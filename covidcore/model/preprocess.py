@@ -1,16 +1,21 @@
-"""The one way from a grey image to what the network sees, for training, evaluation and upload."""
+"""The one way from a grey image to what the network sees, for training, evaluation and upload.
+
+Torch is imported by the functions that make tensors: the description alone costs nothing.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from covidcore.data.pixels import resize
 from covidcore.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -54,17 +59,21 @@ class Preprocessing:
         return made
 
 
-def preprocess(images: Sequence[NDArray[np.uint8]], spec: Preprocessing) -> torch.Tensor:
+def preprocess(images: Sequence[NDArray[np.uint8]], spec: Preprocessing) -> "torch.Tensor":
     """Grey images ``(H, W)`` of any size -> float32 ``(N, 3, size, size)``, normalised."""
+    import torch
+
     squares = np.stack([resize(image, spec.image_size) for image in images])
     return normalise(torch.from_numpy(squares), spec)
 
 
-def normalise(squares: torch.Tensor, spec: Preprocessing) -> torch.Tensor:
+def normalise(squares: "torch.Tensor", spec: Preprocessing) -> "torch.Tensor":
     """Grey squares ``(N, S, S)`` with values 0 to 255 -> float32 ``(N, 3, S, S)``.
 
     The result is stored channels-last, which the convolutions here prefer.
     """
+    import torch
+
     # One multiplication and one addition a channel: x / 255 / std - mean / std.
     scale = torch.tensor([1 / 255 / deviation for deviation in spec.std])
     shift = torch.tensor([-mean / dev for mean, dev in zip(spec.mean, spec.std, strict=True)])

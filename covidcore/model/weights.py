@@ -142,8 +142,7 @@ def _imagenet(arch: str, settings: Settings) -> Weights:
 def _fetch(arch: str, file: str, settings: Settings) -> Path:
     """Download in a child process: torchvision knows the address, and importing it is costly."""
     folder = settings.home / "weights"
-    failed = folder / f".{arch}-not-fetched"
-    if failed.is_file() and time.time() - failed.stat().st_mtime < _RETRY_SECONDS:
+    if lately_failed(arch, settings):
         raise _not_fetched(arch, file, folder)
     command = [sys.executable, "-m", "covidcore.model.fetch", arch, str(folder)]
     try:
@@ -160,9 +159,21 @@ def _fetch(arch: str, file: str, settings: Settings) -> Path:
         answer = []
     path = folder / file
     if not answer or not path.is_file():
-        write_bytes(failed, b"")
+        write_bytes(_failed(arch, settings), b"")
         raise _not_fetched(arch, file, folder)
     return path
+
+
+def _failed(arch: str, settings: Settings) -> Path:
+    return settings.home / "weights" / f".{arch}-not-fetched"
+
+
+def lately_failed(arch: str, settings: Settings) -> bool:
+    """Whether ImageNet's weights could not be fetched a short while ago; it is not tried again."""
+    try:
+        return time.time() - _failed(arch, settings).stat().st_mtime < _RETRY_SECONDS
+    except OSError:
+        return False
 
 
 def _not_fetched(arch: str, file: str, folder: Path) -> WeightsError:

@@ -7,7 +7,7 @@ the input's size, the number format and the variant (0: the image as it is; 1, 2
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,11 @@ from filelock import FileLock
 from torch import nn
 
 from covidcore import storage
-from covidcore.data.index import dataset_folder
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.augment import augment
 from covidcore.training.loop import seeded
 from covidcore.training.precision import autocast, device
+from covidcore.training.stored import FrozenName, is_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,18 +40,14 @@ class FrozenPart:
     spec: Preprocessing
     precision: str
 
+    @property
+    def name(self) -> FrozenName:
+        """What the stored activations are known by."""
+        return FrozenName(self.arch, self.cut, self.weights_id, self.spec, self.precision)
+
     def key(self, variant: int) -> str:
         """Names the stored activations of one variant."""
-        parts = {
-            "schema": 1,
-            "arch": self.arch,
-            "cut": self.cut,
-            "weights": self.weights_id,
-            "spec": asdict(self.spec),
-            "precision": self.precision,
-            "variant": variant,
-        }
-        return storage.sha256_bytes(storage.canonical_json(parts))[:16]
+        return self.name.key(variant)
 
 
 def activations(
@@ -68,25 +64,13 @@ def activations(
     float16 holds every bf16 activation of these networks exactly. Raises: DataError on a full
     disk; whatever ``progress`` raises, with nothing left behind.
     """
-    folder = dataset_folder(home, fingerprint) / "activations"
-    path = folder / f"{frozen.key(variant)}.npy"
-    folder.mkdir(parents=True, exist_ok=True)
+    path = frozen.name.path(variant, fingerprint, home)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not _is_whole(path):
+        if not is_whole(path):
             _compute(frozen, pixels, variant, path, progress)
     stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     return stored
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether the file is as long as its header says; a map over less would end the process."""
-    try:
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            return path.stat().st_size == file.tell() + math.prod(shape) * dtype.itemsize
-    except (OSError, ValueError):
-        return False
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.augment import augment
 from covidcore.training.loop import seeded
 from covidcore.training.precision import device
+from covidcore.training.sizes import image_sizes as image_sizes  # of the batches that are made here
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,16 +121,3 @@ class ActivationBatches(_Labelled):
 def _as_input(array: "NDArray[np.float16]") -> torch.Tensor:
     values = torch.from_numpy(np.asarray(array)).to(device()).float()
     return values.permute(0, 3, 1, 2) if values.ndim == 4 else values  # stored channels-last
-
-
-def image_sizes(image_size: int, epochs: int, progressive: bool) -> tuple[int, ...]:
-    """Pixels a side in each epoch: progressive training begins at 4/7 and ends at full size.
-
-    A third of the epochs each at 4/7, 5/7 and 7/7, in multiples of 32 pixels (the stride of the
-    networks); the last third, and so the last epoch, at full size.
-    """
-    if not progressive:
-        return (image_size,) * epochs
-    steps = [max(32, round(image_size * share / 32) * 32) for share in (4 / 7, 5 / 7)]
-    sizes = [*steps, image_size]
-    return (*(sizes[epoch * 3 // epochs] for epoch in range(epochs - 1)), image_size)

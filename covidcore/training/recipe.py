@@ -15,7 +15,7 @@ from covidcore.model.weights import ARCHITECTURES
 TRAINING_VERSION = 1
 """Raised by hand when the same recipe would give another result than before."""
 
-_CHOICES = {
+CHOICES = {
     "arch": ARCHITECTURES,
     "trainable": ("head", "last_stage", "all"),
     "schedule": ("constant", "cosine", "one_cycle"),
@@ -24,6 +24,8 @@ _CHOICES = {
     "group_by": GROUPINGS,
     "precision": ("auto", "fp32", "bf16"),
 }
+"""What may be said in fields that are no numbers."""
+
 _BOUNDS: dict[str, tuple[float, float]] = {
     "image_size": (32, 512),
     "epochs": (1, 1000),
@@ -91,7 +93,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check every field, and the combinations that can not be trained."""
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(
                     f"{name} can not be “{getattr(self, name)}”: use {', '.join(choices)}."
@@ -163,7 +165,9 @@ class Preset:
 
     name: str
     title: str
-    text: str
+    trains: str
+    gives: str
+    """What to expect of it, and what not."""
     recipe: Recipe
 
 
@@ -173,7 +177,8 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "quick",
             "Quick",
-            "Trains only the last layer, on features computed once. About a minute on a laptop.",
+            "Only the last layer, on features that are computed once.",
+            "A first look, and what the others have to beat. No augmentation.",
             Recipe(
                 preset="quick",
                 trainable="head",
@@ -187,14 +192,15 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "standard",
             "Standard",
-            "Trains the last stage of the network and the last layer, on cached activations of "
-            "slightly varied images. Some minutes on a laptop.",
+            "The last stage of the network and the last layer, on stored activations.",
+            "The usual choice: a little augmentation, four versions of each image.",
             Recipe(preset="standard"),
         ),
         Preset(
             "full",
             "Full",
-            "Trains everything, from small images to full size. The longest: some ten minutes.",
+            "Everything, on small images at first and at full size in the end.",
+            "The most freedom, for the most time: every image is varied anew in each epoch.",
             Recipe(
                 preset="full",
                 trainable="all",
@@ -208,9 +214,9 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "writeup",
-            "As in the write-up",
-            "The original notebook: last layer on a frozen network, images split at random. "
-            "For comparison; patients may be in two sets at once.",
+            "Write-up",
+            "The last layer of a frozen ImageNet network, as the original notebook did.",
+            "For comparison only: split at random, so a patient may be in two sets at once.",
             Recipe(
                 preset="writeup",
                 weights="imagenet",

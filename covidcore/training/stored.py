@@ -1,0 +1,53 @@
+"""Where outputs of a frozen network are kept, and whether they are there; knows no torch.
+
+``activations`` computes them. Pages ask here what a run would still have to compute.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from covidcore import storage
+from covidcore.data.index import dataset_folder
+from covidcore.model.preprocess import Preprocessing
+
+
+@dataclass(frozen=True)
+class FrozenName:
+    """Everything that names what the frozen part of a network computes."""
+
+    arch: str
+    cut: str
+    weights_id: str
+    spec: Preprocessing
+    precision: str
+
+    def key(self, variant: int) -> str:
+        """Names the stored activations of one variant."""
+        parts = {
+            "schema": 1,
+            "arch": self.arch,
+            "cut": self.cut,
+            "weights": self.weights_id,
+            "spec": asdict(self.spec),
+            "precision": self.precision,
+            "variant": variant,
+        }
+        return storage.sha256_bytes(storage.canonical_json(parts))[:16]
+
+    def path(self, variant: int, fingerprint: str, home: Path) -> Path:
+        """The file of one variant of a dataset's images."""
+        return dataset_folder(home, fingerprint) / "activations" / f"{self.key(variant)}.npy"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the file is as long as its header says; a map over less would end the process."""
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            return path.stat().st_size == file.tell() + math.prod(shape) * dtype.itemsize
+    except (OSError, ValueError):
+        return False
