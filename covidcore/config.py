@@ -1,6 +1,7 @@
 """Settings, read once from the environment and passed on as a value."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from covidcore.errors import CovidcoreError
 
 _ABOVE = Path(__file__).resolve().parents[1]
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:/ is a folder
 
 DISCLAIMER = "For learning and research; not a medical device."
 
@@ -33,12 +35,17 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the variables above; unset or empty ones take their defaults.
 
-        Raises: CovidcoreError for the home folder of nobody.
+        Raises: CovidcoreError for the home of nobody, and for an address instead of a folder.
         """
         env = os.environ if environ is None else environ
 
         def path(name: str) -> Path | None:
             value = env.get(name, "").strip()
+            if _ADDRESS.match(value):
+                raise CovidcoreError(
+                    f"{name} is {value}: it must be a folder, not an address. Mount the storage, "
+                    "and give the folder under which it is seen."
+                )
             try:
                 return Path(value).expanduser().absolute() if value else None
             except RuntimeError as error:  # ~somebody

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from covidcore.errors import DataError
+from covidcore.failpoints import reach
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        reach(f"write {path.name}")
         os.replace(aside, path)
         sync_folder(path.parent)
     except BaseException as error:

@@ -72,13 +72,13 @@ def write_run(home: Path, run: str, state: State, **status: object) -> RunFolder
     return folder
 
 
-def wait_until(reached: Callable[[], object], what: str) -> None:
+def wait_until(reached: Callable[[], object], what: str, every: float = 0.02) -> None:
     """Look again and again until ``reached()`` is true; fails after a generous deadline."""
     pause = threading.Event()
-    for _ in range(int(DEADLINE / 0.02)):
+    for _ in range(int(DEADLINE / every)):
         if reached():
             return
-        pause.wait(0.02)
+        pause.wait(every)
     raise AssertionError(f"waited {DEADLINE:.0f} s in vain for: {what}")
 
 
@@ -90,13 +90,14 @@ def wait_for_end(store: RunStore, run: str) -> State:
 
 def worker_pid(folder: Path) -> int | None:
     """The process that works on a run."""
-    for pid, command in _processes():
-        if "covidcore.jobs.worker" in command and f" {folder} " in command:
+    for pid, command in processes():
+        shell = command.partition(" ")[0].endswith("sh")  # Ray starts the worker in one
+        if "covidcore.jobs.worker" in command and f" {folder} " in command and not shell:
             return pid
     return None
 
 
-def _processes() -> Iterator[tuple[int, str]]:
+def processes() -> Iterator[tuple[int, str]]:
     """Number and command line of what runs on this machine."""
     if Path("/proc/self/cmdline").exists():  # small images have no ps
         for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -20,7 +20,7 @@ ORDER = (
 )
 WITH_THE_COMMAND_LINE = {"cli_jobs", "cli_sweeps", "show", "doctor", "__main__"}
 # For any room to use; they know nothing but one another and the errors.
-ASIDE = {"charts", "chart_curves", "chart_style", "wording"}
+ASIDE = {"charts", "chart_curves", "chart_style", "failpoints", "wording"}
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (

@@ -59,6 +59,23 @@ def test_the_home_of_nobody() -> None:
         Settings.from_environment({"COVIDCORE_HOME": "~no-such-user/x"})
 
 
+@pytest.mark.parametrize("name", ["HOME", "DATA", "WEIGHTS"])
+@pytest.mark.parametrize("value", ["s3://bucket/home", " gs://b ", "file:///srv/home"])
+def test_an_address_is_no_folder(name: str, value: str) -> None:
+    variable = f"COVIDCORE_{name}"
+    with pytest.raises(CovidcoreError) as caught:
+        Settings.from_environment({variable: value})
+    assert str(caught.value) == (
+        f"{variable} is {value.strip()}: it must be a folder, not an address. Mount the storage, "
+        "and give the folder under which it is seen."
+    )
+
+
+def test_colons_and_slashes_alone_are_no_address(tmp_path: Path) -> None:
+    for folder in ("C://data", "a:b", "/a//b"):
+        assert Settings.from_environment({"COVIDCORE_HOME": folder}).home.is_absolute()
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "65", "two", "1.5"])
 def test_slots_are_a_number_from_one(text: str) -> None:
     with pytest.raises(CovidcoreError, match=f"COVIDCORE_SLOTS is “{text}”; it must be a number"):

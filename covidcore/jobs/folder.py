@@ -43,13 +43,16 @@ class Presence(StrEnum):
     RUNNING = "running"
     GONE = "gone"
     """It has ended, or was never started."""
+    LOST = "lost"
+    """It is gone, and its place knows nothing of it (any more): it may be handed over anew."""
 
 
 def derive_state(written: str, presence: Presence, handed_over: bool = False) -> State:
     """The state of a run from what its status file says and whether its worker is there.
 
     ``handed_over``: a runner was given this attempt. A worker that is gone without having
-    written an end was interrupted, whatever it was doing; a run that no runner was given waits.
+    written an end was interrupted, whatever it was doing; a run that no runner was given, or that
+    its runner lost before it began, waits.
     """
     try:
         state = State(written)
@@ -61,7 +64,8 @@ def derive_state(written: str, presence: Presence, handed_over: bool = False) ->
         return State.RUNNING
     if presence is Presence.WAITING:
         return State.QUEUED
-    return State.QUEUED if state is State.QUEUED and not handed_over else State.INTERRUPTED
+    waits = presence is Presence.LOST or not handed_over
+    return State.QUEUED if state is State.QUEUED and waits else State.INTERRUPTED
 
 
 def now() -> str:

@@ -33,6 +33,8 @@ _LAST_MOMENT_SECONDS = 5.0
 _SILENCE_SECONDS = 2.0
 """How long a runner that did not answer is left alone, or every look would wait for it."""
 
+_LOST = "The cluster lost the run before it began, or had no room for too long: it waits again."
+
 _T = TypeVar("_T")
 
 
@@ -96,7 +98,7 @@ class Queue:
         presence = Presence.GONE
         if handover is not None:
             presence = self._presence(folder, handover, written)
-        if presence is Presence.GONE:
+        if presence in (Presence.GONE, Presence.LOST):
             # The worker may have ended between the two looks: what it wrote last counts.
             written = str(folder.status().get("state"))
         return derive_state(written, presence, handover is not None)
@@ -178,7 +180,11 @@ class Queue:
                 return
 
     def _take_note_of_false_starts(self, look: Look) -> None:
-        """A worker that was handed over and ended before it began has failed; say why."""
+        """A worker that was handed over and ended before it began has failed; say why.
+
+        Where its runner lost it (a cluster was started anew), the run waits here again, in its old
+        place of the order; the next attempt has another number, so the lost one can do nothing.
+        """
         for folder in look.active:
             status = folder.status()
             handover = self._handover(folder, status)
@@ -186,7 +192,10 @@ class Queue:
                 continue
             if not self._runner(handover.runner).queues:
                 continue  # that one waited until the worker had begun
-            if self.state(folder) is State.INTERRUPTED:
+            if self._presence(folder, handover, State.QUEUED) is Presence.LOST:
+                again = {"attempt": handover.attempt + 1, "message": _LOST}
+                folder.write_status(State.QUEUED, **again)
+            elif self.state(folder) is State.INTERRUPTED:
                 output = self._ask(handover.runner, functools.partial(_output, folder), "")
                 folder.write_status(State.FAILED, message=could_not_start(output), finished=now())
 

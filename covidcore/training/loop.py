@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from covidcore.failpoints import reach
 from covidcore.training.precision import autocast
 from covidcore.training.recipe import Recipe
 
@@ -158,6 +159,7 @@ def fit(
             )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            reach("batch")
             optimiser.step()
             total_loss += loss.item() * len(rows)
             right += int((logits.argmax(1) == labels).sum())
@@ -192,6 +194,7 @@ def _validate(
         with torch.inference_mode(), autocast(precision):
             logits = tail(images).float()
             loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+        reach("validation")
         right += int((logits.argmax(1) == labels).sum())
         seen += len(labels)
         yield Validating(epoch, seen, batches.val_size)

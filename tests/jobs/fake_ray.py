@@ -1,5 +1,10 @@
-"""A small Ray cluster for tests: Ray's REST interface of jobs, each a process of this machine."""
+"""A small Ray cluster for tests: Ray's REST interface of jobs, each a process of this machine.
 
+It answers as Ray 2.60 was seen to: a job waits as PENDING for processors, and one that is stopped
+while it waits stays PENDING until there are some; a repeated id is an error of the server.
+"""
+
+import contextlib
 import json
 import os
 import shlex
@@ -13,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-RAY_LINES = "2026-01-01 00:00:00,000 INFO job_manager.py:1 -- Runtime env is setting up.\nRunning\n"
+RAY_LINES = "2026-01-01 00:00:00,000\tINFO job_manager.py:1 -- Runtime env is setting up.\n"
+NO_ROOM = "Job supervisor actor failed to start within 900.0 seconds."
 
 
 @dataclass
@@ -24,22 +30,30 @@ class Job:
     output: Path
     process: subprocess.Popen[bytes] | None = None
     stopped: bool = False
+    given_up: bool = False
 
-    def start(self) -> None:
-        passed = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    def start(self, mounts: dict[str, str]) -> None:
+        passed = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "COVIDCORE_"))}
+        command = self.asked["entrypoint"]
+        for here, there in mounts.items():
+            command = command.replace(here, there)
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
-                shlex.split(self.asked["entrypoint"]),
+                shlex.split(command),
                 env={**passed, **self.asked["runtime_env"]["env_vars"]},
                 cwd=self.output.parent,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        if self.stopped:
+            self.stop()
 
     def status(self) -> str:
+        if self.given_up:
+            return "FAILED"
         if self.process is None:
-            return "STOPPED" if self.stopped else "PENDING"
+            return "PENDING"
         if self.process.poll() is None:
             return "RUNNING"
         if self.stopped:
@@ -47,7 +61,15 @@ class Job:
         return "FAILED" if self.process.returncode else "SUCCEEDED"
 
     def document(self) -> dict[str, Any]:
-        return {**self.asked, "status": self.status(), "type": "SUBMISSION"}
+        kind = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT" if self.given_up else None
+        about = {"type": "SUBMISSION", "error_type": kind, "message": NO_ROOM if kind else ""}
+        return {**self.asked, **about, "status": self.status()}
+
+    def logs(self) -> str:
+        if self.process is None:
+            return ""
+        entry = f"Running entrypoint for job {self.asked['submission_id']}: ...\n"
+        return RAY_LINES + entry + self.output.read_text()
 
     def stop(self) -> None:
         self.stopped = True
@@ -56,7 +78,8 @@ class Job:
 
     def kill(self) -> None:
         if self.process:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -66,13 +89,15 @@ class FakeRay:
 
     folder: Path
     token: str = ""
-    full: bool = False
-    """Jobs wait as PENDING."""
+    cpus: int = 2
     broken: bool = False
     """Every answer is an error of the server."""
+    mounts: dict[str, str] = field(default_factory=dict)
+    """Folders of this machine, and where its workers look for them."""
     jobs: dict[str, Job] = field(default_factory=dict)
     port: int = 0
     _server: ThreadingHTTPServer | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def runner(self) -> str:
@@ -92,11 +117,11 @@ class FakeRay:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 told = self.headers.get("Authorization", "")
                 status, document = cluster.ask(self.command, self.path, body, told)
-                data = json.dumps(document).encode()
+                text = document if isinstance(document, str) else json.dumps(document)
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
+                self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
-                self.wfile.write(data)
+                self.wfile.write(text.encode())
 
             def log_message(self, *values: object) -> None:
                 pass
@@ -111,14 +136,36 @@ class FakeRay:
             self._server.server_close()
             self._server = None
 
+    def kill(self) -> None:
+        """A power cut: the network, every process, and all that it knew of them."""
+        self.down()
+        for job in self.jobs.values():
+            job.kill()
+        self.jobs.clear()
+
     def ask(self, method: str, path: str, body: bytes, told: str) -> tuple[int, Any]:
         if self.token and told != f"Bearer {self.token}":
-            return 401, {"error": "Unauthorized"}
+            return (403, "Forbidden: wrong token") if told else (401, "Unauthorized: no token")
         if self.broken:
-            return 503, "no head node"
-        parts = path.strip("/").split("/")
+            return 503, "Traceback (most recent call last):\nOSError: no head node\n.\n"
+        with self._lock:
+            self._schedule()
+            answer = self._answer(method, path.strip("/").split("/"), body)
+            self._schedule()
+        return answer
+
+    def _schedule(self) -> None:
+        waiting = [job for job in self.jobs.values() if job.status() == "PENDING"]
+        running = [job for job in self.jobs.values() if job.status() == "RUNNING"]
+        free = self.cpus - sum(job.asked["entrypoint_num_cpus"] for job in running)
+        for job in waiting:
+            if job.asked["entrypoint_num_cpus"] <= free:
+                free -= job.asked["entrypoint_num_cpus"]
+                job.start(self.mounts)
+
+    def _answer(self, method: str, parts: list[str], body: bytes) -> tuple[int, Any]:
         if parts == ["api", "version"]:
-            return 200, {"version": "4", "ray_version": "2.50.0"}
+            return 200, {"version": "4", "ray_version": "2.60.0"}
         if parts == ["api", "jobs"]:
             if method == "GET":
                 return 200, [job.document() for job in self.jobs.values()]
@@ -130,26 +177,23 @@ class FakeRay:
             job.stop()
             return 200, {"stopped": True}
         if parts[3:] == ["logs"]:
-            return 200, {"logs": RAY_LINES + (job.output.read_text() if job.process else "")}
+            return 200, {"logs": job.logs()}
         return 200, job.document()
 
     def submit(self, asked: dict[str, Any]) -> tuple[int, Any]:
         key = asked["submission_id"]
         if key in self.jobs:
-            return 500, f"ValueError: Job with submission_id {key} already exists."
-        self.jobs[key] = job = Job(asked, self.folder / f"{key}.out")
-        if not self.full:
-            job.start()
+            what = f"ValueError: Job with submission_id {key} already exists."
+            return 500, f"Traceback (most recent call last):\n{what}\n.\n"
+        self.jobs[key] = Job(asked, self.folder / f"{key}.out")
         return 200, {"job_id": key, "submission_id": key}
 
 
 @contextmanager
-def fake_ray(folder: Path) -> Iterator[FakeRay]:
-    cluster = FakeRay(folder)
+def fake_ray(folder: Path, cpus: int = 2) -> Iterator[FakeRay]:
+    cluster = FakeRay(folder, cpus=cpus)
     cluster.up()
     try:
         yield cluster
     finally:
-        cluster.down()
-        for job in cluster.jobs.values():
-            job.kill()
+        cluster.kill()

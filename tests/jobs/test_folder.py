@@ -38,7 +38,8 @@ def state_of(folder: RunFolder) -> State:
     return Queue(Settings(home=folder.path.parents[1])).state(folder)
 
 
-WAITING, RUNNING, GONE = Presence.WAITING, Presence.RUNNING, Presence.GONE
+WAITING, RUNNING = Presence.WAITING, Presence.RUNNING
+GONE, LOST = Presence.GONE, Presence.LOST
 
 
 @pytest.mark.parametrize(
@@ -48,15 +49,18 @@ WAITING, RUNNING, GONE = Presence.WAITING, Presence.RUNNING, Presence.GONE
         ("queued", WAITING, True, State.QUEUED),
         ("queued", RUNNING, True, State.RUNNING),  # it has begun but has not written yet
         ("queued", GONE, True, State.INTERRUPTED),
+        ("queued", LOST, True, State.QUEUED),
         ("running", RUNNING, True, State.RUNNING),
         ("running", GONE, True, State.INTERRUPTED),
         ("running", GONE, False, State.INTERRUPTED),
+        ("running", LOST, True, State.INTERRUPTED),
         ("done", RUNNING, True, State.DONE),  # written, and about to end
         ("done", GONE, True, State.DONE),
         ("failed", GONE, True, State.FAILED),
         ("failed", RUNNING, True, State.FAILED),
         ("cancelled", GONE, False, State.CANCELLED),
         ("cancelled", WAITING, True, State.CANCELLED),
+        ("cancelled", LOST, True, State.CANCELLED),
         ("interrupted", GONE, True, State.INTERRUPTED),
         ("interrupted", RUNNING, True, State.RUNNING),
         ("", GONE, False, State.INTERRUPTED),

@@ -66,27 +66,6 @@ def test_a_run_that_has_just_started_is_cancelled_at_once(
     assert "finished" in store.status(run)
 
 
-def test_cancelled_within_an_epoch_is_the_run_that_was_never_stopped(
-    store: RunStore, dataset: Dataset, whole: Trained
-) -> None:
-    run = store.submit(STEPS, dataset).run
-    within = False
-    for _ in range(6):
-        wait_until(lambda: trains(store, run), "the training")
-        asked = time.monotonic()
-        store.cancel(run)
-        assert wait_for_end(store, run) is State.CANCELLED
-        assert time.monotonic() - asked < 3
-        step = stored_step(store.path(run))
-        within = 0 < step["step"] < step["steps"]
-        store.resume(run)
-        if within:
-            break
-    assert within, "never in the middle of an epoch"
-    assert wait_for_end(store, run) is State.DONE
-    assert_same_results(store.path(run), whole.folder)
-
-
 def test_a_terminated_worker_is_an_interrupted_run(
     store: RunStore, dataset: Dataset, whole: Trained
 ) -> None:

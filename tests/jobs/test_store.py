@@ -1,8 +1,6 @@
 """The store with real workers: one run a result, and no way to stop it that loses anything."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,31 +104,6 @@ def test_the_same_again_is_found_and_not_run(finished: Trained) -> None:
     assert finished.store.info(finished.run).state is State.DONE
     assert (finished.folder / "log.txt").read_bytes() == log
     assert len(events(finished.folder, "start")) == 1
-
-
-SUBMIT = """
-import sys
-from pathlib import Path
-from covidcore.config import Settings
-from covidcore.data.index import load
-from covidcore.jobs.store import RunStore
-from tests.runs import SHORT
-settings = Settings(home=Path(sys.argv[1]))
-submission = RunStore(settings).submit(SHORT, load(sys.argv[2], settings.home))
-print(submission.run, submission.cached)
-"""
-
-
-def test_two_who_submit_at_once_get_one_run(store: RunStore, dataset: Dataset) -> None:
-    command = [sys.executable, "-c", SUBMIT, str(store.settings.home), dataset.fingerprint]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=120)[0].split() for process in both]
-    assert answers[0][0] == answers[1][0]
-    run = answers[0][0]
-    assert wait_for_end(store, run) is State.DONE
-    assert len(events(store.path(run), "start")) == 1
-    assert [info.run for info in store.list()] == [run]
-    assert not list(store.queue.folder.glob(".new-*"))
 
 
 def test_cancelled_and_resumed_is_the_run_that_was_never_stopped(
