@@ -34,5 +34,5 @@ with shared.frame("Train", "Choose a recipe; it runs in the background, also whe
 
     if run:
         live(run.run)
-    lists()
     train_runs.ask_to_remove(store)
+    lists()

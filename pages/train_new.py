@@ -96,6 +96,10 @@ def new_run(store: RunStore, dataset: Dataset, infos: list[RunInfo]) -> None:
 
 def _cards(store: RunStore, dataset: Dataset, forecaster: Forecaster, idle: bool) -> None:
     """The presets side by side, each with what it does, gives and takes."""
+    times = {
+        name: look_ahead(store, dataset, preset.recipe, forecaster, idle).time
+        for name, preset in PRESETS.items()
+    }  # all of them first, so that the cards appear at once
     with st.grid(4, min_column_width=215):
         for name, preset in PRESETS.items():
             chosen = st.session_state["preset"] == name
@@ -104,8 +108,7 @@ def _cards(store: RunStore, dataset: Dataset, forecaster: Forecaster, idle: bool
                 st.subheader(f"{preset.title}{mark}", anchor=False)
                 st.markdown(f"**Trains:** {preset.trains}")
                 st.markdown(preset.gives)
-                outlook = look_ahead(store, dataset, preset.recipe, forecaster, idle)
-                st.markdown(f":material/schedule: {outlook.time}")
+                st.markdown(f":material/schedule: {times[name]}")
                 st.space("stretch")
                 st.button(
                     f"{preset.title} is chosen" if chosen else f"Choose {preset.title.lower()}",

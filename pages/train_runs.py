@@ -19,7 +19,8 @@ BADGES = {
     State.CANCELLED: ("orange", "stop_circle"),
     State.INTERRUPTED: ("orange", "power_off"),
 }
-_REMOVE, _FILTERS = "_runs_to_remove", ("state", "preset", "dataset", "text")
+_REMOVE, _REFUSED = "_runs_to_remove", "_not_removed"
+_FILTERS = ("state", "preset", "dataset", "text")
 
 
 def badge(state: State) -> str:
@@ -167,7 +168,7 @@ def all_runs(store: RunStore) -> None:
 
 def _filtered(infos: list[RunInfo]) -> list[RunInfo]:
     datasets = {info.dataset: visible(info.dataset_name) for info in infos}
-    with st.grid(4, min_column_width=180):
+    with st.grid(4, min_column_width=150):
         text = st.text_input("Name", key="filter-text", placeholder="any", type="search")
         states = st.multiselect("State", [s.value for s in State], key="filter-state",
                                 placeholder="any")  # fmt: skip
@@ -214,7 +215,9 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
 
 
 def ask_to_remove(store: RunStore) -> None:
-    """Open the dialog where somebody asked to remove runs."""
+    """Open the dialog where somebody asked to remove runs; say what could not be removed."""
+    for problem in st.session_state.pop(_REFUSED, []):
+        st.error(markdown(problem), icon=":material/error:")
     runs = st.session_state.pop(_REMOVE, None)
     if runs:
         remove_dialog(store, runs)
@@ -228,24 +231,25 @@ def remove_dialog(store: RunStore, runs: list[str]) -> None:
         if run in known:
             st.markdown(f"- {markdown(known[run].name)} {badge(known[run].state)}")
     st.markdown(
-        "Their weights, curves, predictions, figures and logs are deleted for good. Datasets and "
-        "stored features stay. A running run is not touched."
+        "Weights, curves, predictions, figures and logs are deleted for good. Datasets and "
+        "stored features stay. A run that is running is not touched."
     )
     with st.container(horizontal=True):
-        yes = st.button("Remove", type="primary", icon=":material/delete:", key="remove-yes")
-        if st.button("Keep", key="remove-no"):
-            st.rerun()
-    if yes and _remove(store, [run for run in runs if run in known]):
-        st.rerun()
+        yes = st.button(
+            "Remove", type="primary", icon=":material/delete:", key="remove-yes",
+            on_click=_remove, args=(store, runs),
+        )  # fmt: skip
+        no = st.button("Keep", key="remove-no")
+    if yes or no:
+        st.rerun()  # which closes the dialog
 
 
-def _remove(store: RunStore, runs: list[str]) -> bool:
-    """Whether all could be removed; those that could not say why."""
-    whole = True
+def _remove(store: RunStore, runs: list[str]) -> None:
+    """Remove each; those that can not be removed say why when the page is drawn again."""
+    refused = []
     for run in runs:
         try:
             store.remove(run)
         except CovidcoreError as error:
-            st.error(markdown(error), icon=":material/error:")
-            whole = False
-    return whole
+            refused.append(str(error))
+    st.session_state[_REFUSED] = refused

@@ -148,9 +148,7 @@ def start_probe(
     """Measure ``recipes`` in a process of its own; None where one is at work already."""
     if not recipes or probing(settings):
         return None
-    RateFile(settings.home).note_asked(
-        [key for key in map(cost_key, recipes) if key not in RateFile(settings.home).costs()]
-    )
+    RateFile(settings.home).note_asked(map(cost_key, recipes))
     home = str(settings.home)
     asked = [json.dumps(recipe.to_json()) for recipe in recipes]
     return subprocess.Popen(
@@ -164,7 +162,9 @@ def start_probe(
 
 
 def probing(settings: Settings) -> bool:
-    """Whether a probe is at work for this home."""
+    """Whether a probe is at work for this home, or about to be."""
+    if RateFile(settings.home).just_asked():
+        return True
     path = probe_lock(settings.home)
     if not path.is_file():
         return False

@@ -6,9 +6,11 @@ A probe measures them before the first run (``probe``); finished runs tell them 
 
 import contextlib
 import importlib.metadata
+import math
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from covidcore.errors import DataError
 from covidcore.training.recipe import Recipe
 
 _ASK_AGAIN_SECONDS = 600.0  # a probe that died is not started again at once
+_STARTING_SECONDS = 10.0  # until a probe's process holds its lock
 _CROWDED = 1.25
 
 LARGEST_BATCH = 32
@@ -102,7 +105,7 @@ class RateFile:
         """The rates measured on this machine, by cost key."""
         found = {}
         for key, values in self._mine()["costs"].items():
-            with contextlib.suppress(TypeError):  # asked for and not answered yet, or damaged
+            with contextlib.suppress(TypeError):  # damaged, or of another version
                 found[key] = Rates(**values)
         return found
 
@@ -111,33 +114,37 @@ class RateFile:
         return {k: float(v) for k, v in self._mine()["reading"].items() if isinstance(v, float)}
 
     def keep(self, key: str, rates: Rates) -> None:
-        """Store what was measured."""
-        self._change("costs", {key: asdict(rates)})
+        """Store what was measured; it is not waited for any more."""
+        self._change({"costs": {key: asdict(rates)}, "asked": {key: None}})
 
     def keep_reading(self, key: str, seconds: float) -> None:
         """Store how long an image takes to read."""
-        self._change("reading", {key: float(seconds)})
+        self._change({"reading": {key: float(seconds)}})
 
-    def note_asked(self, keys: list[str]) -> None:
+    def note_asked(self, keys: Iterable[str], ago: float = 0.0) -> None:
         """Leave word that a probe was sent for these, so that no second one is."""
-        self._change("costs", {key: {"asked": time.time()} for key in keys})
+        self._change({"asked": {key: time.time() - ago for key in keys}})
 
     def forget_asked(self) -> None:
         """A probe goes before its time: what it did not measure may be asked for again."""
-        known = self.costs()
-        waiting = {key: None for key in self._mine()["costs"] if key not in known}
-        self._change("costs", waiting)
+        self._change({"asked": dict.fromkeys(self._mine()["asked"])})
 
     def asked(self, key: str) -> bool:
         """Whether a probe was sent for this a short while ago and has not answered."""
-        entry = self._mine()["costs"].get(key)
-        when = entry.get("asked") if isinstance(entry, dict) else None
-        return isinstance(when, int | float) and time.time() - when < _ASK_AGAIN_SECONDS
+        return self._since(key) < _ASK_AGAIN_SECONDS
+
+    def just_asked(self) -> bool:
+        """Whether a probe was sent that may not have come to work yet."""
+        return any(self._since(key) < _STARTING_SECONDS for key in self._mine()["asked"])
+
+    def _since(self, key: str) -> float:
+        when = self._mine()["asked"].get(key)
+        return time.time() - when if isinstance(when, int | float) else math.inf
 
     def _mine(self) -> dict[str, dict[str, Any]]:
         mine = self._read().get(machine())
         kept = mine if isinstance(mine, dict) else {}
-        parts = {name: kept.get(name) for name in ("costs", "reading")}
+        parts = {name: kept.get(name) for name in ("costs", "reading", "asked")}
         return {name: dict(part) if isinstance(part, dict) else {} for name, part in parts.items()}
 
     def _read(self) -> dict[str, Any]:
@@ -146,9 +153,10 @@ class RateFile:
         except (DataError, TypeError, ValueError):
             return {}
 
-    def _change(self, part: str, values: dict[str, Any]) -> None:
+    def _change(self, values: dict[str, dict[str, Any]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_name(".rates.lock")):
             mine = self._mine()
-            mine[part] |= values
+            for part, new in values.items():
+                mine[part] = {k: v for k, v in (mine[part] | new).items() if v is not None}
             storage.write_json(self._path, {**self._read(), machine(): mine})

@@ -82,7 +82,7 @@ class RunStore:
                     "classes": list(dataset.classes),
                     "split": digest(plan.split),
                     "weights": weights.to_json(),
-                    "name": name or f"{recipe.preset} on {dataset.name}",
+                    "name": name or f"{recipe.in_words()} on {dataset.name}",
                     "created": now(),
                 }
                 self._create(folder, job, plan.split)

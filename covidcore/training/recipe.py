@@ -128,6 +128,17 @@ class Recipe:
             changes[name] = _parse(name, fields[name].type, text)
         return dataclasses.replace(self, **changes)
 
+    def in_words(self) -> str:
+        """The preset and what was changed of it: ``quick, seed 1``."""
+        start = PRESETS[self.preset].recipe if self.preset in PRESETS else self
+        hidden = ("threads", "standardise", "progressive", "backbone_rate")
+        changed = [
+            f"{name.replace('_', ' ')} {','.join(now) if isinstance(now, tuple) else now}"
+            for name, now in self.to_json().items()
+            if now != getattr(start, name) and name not in hidden
+        ]
+        return ", ".join([self.preset, *changed])
+
     def to_json(self) -> dict[str, Any]:
         """Every field by name, for storage."""
         return dataclasses.asdict(self)

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from covidcore.config import Settings
 from covidcore.data.sources import resolve
 from covidcore.jobs.folder import State
+from covidcore.jobs.rates import RateFile, cost_key
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS
 
@@ -24,7 +25,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS"):
         monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
     monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "home"))
+    send_no_probe(tmp_path / "home")
     return tmp_path / "home"
+
+
+def send_no_probe(home: Path) -> None:
+    """Let the train page believe that a probe was sent: no test but its own pays for one."""
+    keys = [cost_key(preset.recipe) for preset in PRESETS.values()]
+    RateFile(home).note_asked(keys, ago=60)
 
 
 @pytest.fixture
@@ -56,6 +64,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     while not store.info(run).state.ended:
         pause.wait(0.1)
     assert store.info(run).state is State.DONE, store.info(run).message
+    send_no_probe(settings.home)
     return settings.home
 
 
@@ -64,3 +73,17 @@ def trained(trained_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """The trained home, set as this test's home."""
     monkeypatch.setenv("COVIDCORE_HOME", str(trained_home))
     return RunStore(Settings(home=trained_home))
+
+
+def texts(app) -> str:
+    """All text of a page that is rendered as Markdown."""
+    kinds = (app.markdown, app.caption, app.header, app.subheader, app.info, app.warning)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def click(app, label: str):
+    """Press the button of that name and run the page."""
+    (button,) = (one for one in app.button if one.label == label)
+    button.click().run()
+    assert not app.exception
+    return app

@@ -1,43 +1,24 @@
 """What a person sees on each page, without a browser."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PIL import Image
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.index import known
 from covidcore.data.sources import resolve
-from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
-from covidcore.training.recipe import PRESETS
-from tests.pages.conftest import ENTRY
+from tests.pages.conftest import ENTRY, click, texts
 from tests.runs import wait_until
 
 PAGES = ("", "explore", "train", "evaluate", "predict")
 TITLES = dict(zip(PAGES, ("covidcore", "Explore", "Train", "Evaluate", "Predict"), strict=True))
-
-
-def texts(app) -> str:
-    """All text of a page that is rendered as Markdown."""
-    kinds = (app.markdown, app.caption, app.header, app.subheader, app.info, app.warning)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def click(app, label: str):
-    """Press the button of that name and run the page."""
-    (button,) = (one for one in app.button if one.label == label)
-    button.click().run()
-    assert not app.exception
-    return app
 
 
 def scatter(folder: Path, names: dict[str, list[str]]) -> Path:
@@ -129,33 +110,6 @@ def test_gallery_shows_one_class(trained, open_page) -> None:
     assert all("NORMAL" in str(image.proto.imgs) for image in app.get("image"))
 
 
-def test_bad_recipe_is_told_in_a_sentence(trained, open_page) -> None:
-    app = open_page("train")
-    app.text_input(key="quick-epochs").set_value("many").run()
-    assert not app.exception
-    assert app.error[0].value.replace("\\", "") == "epochs must be a whole number, not “many”."
-    assert not [button for button in app.button if button.label == "Train"]
-
-
-def test_same_recipe_opens_the_run_that_exists(trained, open_page) -> None:
-    before = len(trained.list())
-    app = open_page("train")
-    app.text_input(key="quick-epochs").set_value("3")
-    app.selectbox(key="quick-weights").set_value("none").run()
-    click(app, "Train")
-    assert "finished before" in app.info[0].value
-    assert len(trained.list()) == before
-
-
-def test_every_preset_can_be_chosen(trained, open_page) -> None:
-    app = open_page("train")
-    for preset in app.radio(key="preset").options:
-        app.radio(key="preset").set_value(preset.lower() if preset != "As in the write-up"
-                                          else "writeup").run()  # fmt: skip
-        assert not app.exception
-        assert not app.error
-
-
 def test_cell_of_the_matrix_by_link_and_by_boxes(trained, open_page) -> None:
     table = trained.predictions(trained.find("latest"))
     table = table[table["split"] == "test"]
@@ -199,65 +153,6 @@ def test_upload_is_answered_or_refused(trained, open_page) -> None:
     table = app.dataframe[0].value
     assert list(table["refused"].fillna("")) == ["", "unreadable"] or table["refused"][1]
     assert DISCLAIMER in texts(app)
-
-
-def labels(app) -> list[str]:
-    return [button.label for button in app.button]
-
-
-def test_waiting_runs_can_be_moved_and_say_why_they_wait(trained, open_page, monkeypatch) -> None:
-    """Nothing answers at port 1, so that what is handed in waits."""
-    monkeypatch.setenv("COVIDCORE_RUNNER", "ray:http://127.0.0.1:1")
-    store = RunStore(replace(trained.settings, runner="ray:http://127.0.0.1:1"))
-    dataset = resolve("phantoms:60", trained.settings)
-    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none"})
-    first, second = (store.submit(replace(recipe, seed=seed), dataset).run for seed in (1, 2))
-    try:
-        app = open_page("train", run=second[:12])
-        assert "Place **2** of 2 in the queue" in texts(app)
-        assert "does not answer" in app.warning[0].value
-        click(app, "Earlier")
-        assert store.waiting() == [second, first]
-        assert "Place **1** of 2 in the queue" in texts(app)
-        click(app, "Later")
-        assert store.waiting() == [first, second]
-        click(app, "Cancel")
-        assert store.waiting() == [first]
-    finally:
-        store.remove(first)
-        store.remove(second)
-
-
-def test_a_running_run_shows_what_it_takes(trained, open_page) -> None:
-    run = trained.find("latest")
-    folder = RunFolder(trained.path(run))
-    kept = {path: path.read_bytes() for path in (folder.status_file, folder.log)}
-    event = {"event": "progress", "phase": "training", "step": 1, "steps": 2, "epoch": 1}
-    with FileLock(folder.lock):
-        try:
-            folder.write_status(State.RUNNING, finished=None)
-            told = json.dumps({**event, "memory_mb": 1234, "processor_percent": 97})
-            folder.log.write_text(told + "\n")
-            app = open_page("train")
-            shown = {metric.label: metric.value for metric in app.metric}
-            assert (shown["Memory"], shown["CPU"]) == ("1,234 MB", "97 %")
-            folder.log.write_text(json.dumps(event) + "\n")
-            assert "Memory" not in {metric.label for metric in open_page("train").metric}
-        finally:
-            for path, data in kept.items():
-                path.write_bytes(data)
-
-
-def test_an_interrupted_run_says_so_and_can_be_resumed(trained, open_page) -> None:
-    folder = RunFolder(trained.path(trained.find("latest")))
-    status = folder.status_file.read_bytes()
-    try:
-        folder.write_status(State.RUNNING)
-        app = open_page("train")
-        assert "can be resumed" in app.error[0].value
-        assert "Resume" in labels(app)
-    finally:
-        folder.status_file.write_bytes(status)
 
 
 def test_damaged_results_are_a_sentence_and_made_again(
