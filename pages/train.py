@@ -104,7 +104,7 @@ def follow(run_id: str) -> None:
                 alt=f"{metric.capitalize()} by epoch",
                 config={"displayModeBar": False},
             )
-    with st.expander("Log"):
+    with st.expander("Log", expanded=run.state is State.FAILED):
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
 

@@ -27,6 +27,7 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "charts", "chart_style", "wording"),
     *("training/recipe", "model/weights", "inference/table", "cli", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
+    "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
 )
 
