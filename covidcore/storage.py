@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import math
@@ -17,6 +18,9 @@ from covidcore.failpoints import reach
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk, or a user's share of it, answers when it has no room."""
 
 _CHUNK = 1 << 20
 
@@ -62,21 +66,42 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def sweep(path: Path) -> None:
+    """Remove what was being written for ``path`` by processes that were killed.
+
+    For whoever holds the lock under which ``path`` is written.
+    """
+    for aside in path.parent.glob(f".{glob.escape(path.name[:40])}-*"):
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
 def reserve(file: IO[bytes], folder: Path, size: int) -> None:
     """Take ``size`` bytes of ``folder``'s disk before a long write of so many begins.
 
-    A full disk is then one clear error at the start. Raises: OSError (``replacing`` words it).
+    A full disk is then one clear error at the start, with what is needed and what is left.
+    Raises: OSError (``replacing`` words it).
     """
     file.flush()
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), file.tell(), size)
-    elif shutil.disk_usage(folder).free < size:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), file.tell(), size)
+        elif shutil.disk_usage(folder).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        os.ftruncate(file.fileno(), file.tell())  # what was got of it is not "left", else
+        left = shutil.disk_usage(folder).free
+        reason = f"it needs {size / 1e6:,.1f} MB, and {left / 1e6:,.1f} MB are left"
+        raise OSError(error.errno, f"{os.strerror(error.errno)} ({reason})") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace ``path`` by ``data``."""
     with replacing(path) as file:
+        if len(data) > _CHUNK:
+            reserve(file, path.parent, len(data))
         file.write(data)
 
 

@@ -29,6 +29,7 @@ NO_TORCH = (
     *("training/recipe", "model/weights", "inference/table"),
     *("cli", "cli_jobs", "cli_sweeps", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
+    "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
     *("jobs/grid", "jobs/sweeps", "jobs/sweep_info"),
 )

@@ -55,6 +55,7 @@ def pixel_array(
                 raise DataError(reason) from error
             array = _open(path, len(dataset.index), size)
             if array is None:
+                storage.sweep(path)
                 _build(dataset, size, path, progress)
                 array = _open(path, len(dataset.index), size)
     if array is None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _TAIL_BYTES = 1 << 16
+_WRITING_SECONDS = 60.0  # far longer than a small file takes
 
 
 class State(StrEnum):
@@ -137,8 +139,10 @@ class RunFolder:
         """Remove what an earlier worker was writing when it was killed; for the lock's holder."""
         others = (".status", ".cancel", ".handover")  # those the queue may be writing just now
         for path in self.path.glob(".*-*"):
-            if not path.name.startswith(others):
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                age = time.time() - path.stat().st_mtime
+                if not path.name.startswith(others) or age > _WRITING_SECONDS:
+                    path.unlink()
 
     def begun(self) -> bool:
         """Whether this attempt's worker has got as far as to take the lock."""

@@ -4,12 +4,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from covidcore.jobs.causes import of_a_vanished_worker
 from covidcore.jobs.folder import RunFolder, State, now
-
-_INTERRUPTED = (
-    "The worker ended without a word: it was killed, the machine ran out of memory, or it was "
-    "switched off. The run can be resumed from its last checkpoint."
-)
 
 
 class RunInfo(NamedTuple):
@@ -81,6 +77,9 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
     # Until the worker has written that it runs, the log's end is of the attempt before.
     began = state is State.RUNNING and status.get("state") == State.RUNNING.value
     live = _last_event(folder) if began else {}
+    message = str(status.get("message") or "")
+    if state is State.INTERRUPTED and not message:
+        message = of_a_vanished_worker(folder.tail())
     recipe = job["recipe"]
     return RunInfo(
         run=folder.run,
@@ -99,7 +98,7 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
         accuracy=status.get("accuracy"),
         created=str(job.get("created", "")),
         seconds=_seconds(status, state),
-        message=str(status.get("message") or (_INTERRUPTED if state is State.INTERRUPTED else "")),
+        message=message,
         val_loss=status.get("val_loss"),
         memory_mb=live.get("memory_mb"),
         processor_percent=live.get("processor_percent"),

@@ -1,5 +1,6 @@
 """What a worker says while it works: one JSON object a line on standard output, its log."""
 
+import contextlib
 import json
 import os
 import sys
@@ -71,8 +72,7 @@ class Reporter:
 
     def traceback(self) -> None:
         """Keep a failure's traceback in the log, for whoever mends the program."""
-        sys.stdout.write(traceback.format_exc())
-        sys.stdout.flush()
+        self._say(traceback.format_exc())
 
     def _resources(self) -> dict[str, int | None]:
         """Memory in MB, and processors in use since the last line in per cent of one."""
@@ -84,9 +84,13 @@ class Reporter:
         return {"memory_mb": _memory_mb(), "processor_percent": self._share}
 
     def _write(self, event: str, **values: Any) -> None:
-        line = json.dumps(storage.plain({"event": event, "time": now(), **values}))
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        self._say(json.dumps(storage.plain({"event": event, "time": now(), **values})) + "\n")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk; the work itself will say so
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def _memory_mb() -> int | None:

@@ -1,16 +1,19 @@
 """The checkpoint of a run that is not finished: what is needed to go on after any step.
 
 One safetensors file, so that tensors and position can not be of different moments: the trained
-part, the optimiser's state, and the trained part of the best epoch so far.
+part, the optimiser's state, and the trained part of the best epoch so far. The file holds its own
+SHA-256, so a damaged one is known before a number of it is used.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
@@ -18,7 +21,12 @@ from covidcore import storage
 from covidcore.jobs.folder import RunFolder
 from covidcore.training.loop import EpochResult, Step
 
-_VERSION = 2
+_VERSION = 3
+_BLANK = b"0" * 64
+"""What stands in the SHA-256's place while it is computed: it is of the whole file but itself."""
+_LABEL = b'"sha256":"'
+
+DAMAGED = "The checkpoint is damaged, or of another version of covidcore: the run begins again."
 
 
 @dataclass
@@ -60,14 +68,14 @@ def save(
     }
     data = save_tensors(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata={"position": json.dumps(about)},
+        metadata={"position": json.dumps(about), "sha256": _BLANK.decode()},
     )
-    storage.write_bytes(folder.last, data)
+    _write_with_hash(folder.last, data)
 
 
 def stored_precision(folder: RunFolder) -> str | None:
     """The number format that the run began with; None where there is no checkpoint to use."""
-    about = _position(folder)
+    about = _position(_read(folder))
     return str(about["precision"]) if about else None
 
 
@@ -75,12 +83,13 @@ def restore(
     folder: RunFolder, tail: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Position | None:
     """Put a checkpoint back into ``tail`` and ``optimiser``; None where there is none to use."""
-    about = _position(folder)
+    data = _read(folder)
+    about = _position(data)
     if about is None:
         return None
     before = {name: tensor.clone() for name, tensor in tail.state_dict().items()}
     try:
-        tensors = load_file(folder.last)
+        tensors = load_tensors(data)
         history = [EpochResult(**values) for values in about["history"]]
         tail.load_state_dict(_below(tensors, "now."))
         state: dict[int, dict[str, torch.Tensor]] = {}
@@ -91,18 +100,49 @@ def restore(
         optimiser.load_state_dict({"state": state, "param_groups": groups})
         step = Step(**about["step"])
         return Position(about["precision"], history, _below(tensors, "best."), step)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         tail.load_state_dict(before)
-        return None  # damaged or of another network: the run begins again
+        return None  # of another network: the run begins again
 
 
-def _position(folder: RunFolder) -> dict[str, Any] | None:
+def _write_with_hash(path: Path, data: bytes) -> None:
+    """Write the file with its SHA-256 in the place that was left blank for it."""
+    place = _place_of_hash(data)
+    with storage.replacing(path) as file:
+        storage.reserve(file, path.parent, len(data))
+        file.write(data[:place] + hashlib.sha256(data).hexdigest().encode())
+        file.write(memoryview(data)[place + len(_BLANK) :])
+
+
+def _read(folder: RunFolder) -> bytes:
+    """The checkpoint's bytes; none where there is no file, or any bit of it is not as written."""
     try:
-        with safe_open(folder.last, framework="pt") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {})["position"])
-            return about if about["version"] == _VERSION else None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        data = folder.last.read_bytes()
+        place = _place_of_hash(data)
+    except (OSError, ValueError):
+        return b""
+    end = place + len(_BLANK)
+    digest, view = hashlib.sha256(data[:place] + _BLANK), memoryview(data)
+    digest.update(view[end:])
+    return data if digest.hexdigest().encode() == data[place:end] else b""
+
+
+def _place_of_hash(data: bytes) -> int:
+    """Where the hash begins, within the header.
+
+    Raises: ValueError where there is none.
+    """
+    header = 8 + int.from_bytes(data[:8], "little")
+    return data.index(_LABEL, 0, header) + len(_LABEL)
+
+
+def _position(data: bytes) -> dict[str, Any] | None:
+    """Where the run stood; None for no bytes, or those of another version of covidcore."""
+    if not data:
         return None
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    about: dict[str, Any] = json.loads(header["__metadata__"]["position"])
+    return about if about["version"] == _VERSION else None
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

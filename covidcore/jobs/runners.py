@@ -14,6 +14,7 @@ from typing import Protocol
 
 from covidcore.config import Settings, child_environment
 from covidcore.errors import RecipeError, RunError
+from covidcore.jobs.causes import of_a_false_start
 from covidcore.jobs.folder import Presence, RunFolder
 
 START_SECONDS = 60.0
@@ -80,6 +81,7 @@ class LocalRunner:
 
         It has a session of its own: it lives on when the app, its terminal or the tab is closed.
         """
+        before = self.logs(folder)[1]  # what earlier attempts said is not this one's
         with folder.log.open("ab") as log:
             process = subprocess.Popen(
                 worker_command(folder),
@@ -94,7 +96,9 @@ class LocalRunner:
         deadline, pause = time.monotonic() + START_SECONDS, threading.Event()
         while not folder.begun() and time.monotonic() < deadline:
             if process.poll() is not None and not folder.begun():
-                raise RunError(could_not_start(self.logs(folder)[0]))
+                if process.returncode < 0:
+                    break  # killed: an interrupted run, as if it had begun
+                raise RunError(could_not_start(self.logs(folder, before)[0]))
             pause.wait(0.02)
         return f"local-{process.pid}"
 
@@ -147,5 +151,4 @@ def worker_command(folder: RunFolder, python: str = sys.executable) -> list[str]
 
 def could_not_start(output: str) -> str:
     """The sentence for a worker that ended before it began, from what it printed."""
-    last = next((line for line in reversed(output.splitlines()) if line.strip()), "nothing")
-    return f"The worker could not be started. Its last line: {last.strip()}"
+    return of_a_false_start(output)

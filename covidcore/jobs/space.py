@@ -1,5 +1,11 @@
-"""How much disk a run takes, told before it starts rather than when the disk is full."""
+"""How much disk a run takes, told before it starts, and what a worker does when there is no more.
 
+During a run every large file takes its room before the first byte is written
+(``storage.reserve``), so that a full disk is a sentence with what is needed and what is left.
+"""
+
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -16,6 +22,8 @@ _SHAPES = {
     "efficientnet_b0": (5.3, 192, 32, 1280),
     "mobilenet_v3_large": (5.5, 112, 16, 1280),
 }
+
+_BALLAST_BYTES = 1 << 16
 
 
 def needed(recipe: Recipe, images: int) -> int:
@@ -40,3 +48,20 @@ def check_space(recipe: Recipe, images: int, home: Path) -> None:
             f"This run needs about {need / 1e9:.1f} GB, and the disk of {home} has "
             f"{free / 1e9:.1f} GB left: make room, or set COVIDCORE_HOME to another disk."
         )
+
+
+class Ballast:
+    """A little of the disk, held from a worker's start, so that it can write down its end.
+
+    On a disk without a free block not even "the disk is full" could be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ".ballast-0"  # a name that the next worker sweeps up
+        with contextlib.suppress(OSError):
+            self._path.write_bytes(os.urandom(_BALLAST_BYTES))  # zeros might take no room
+
+    def drop(self) -> None:
+        """Give the room back."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)

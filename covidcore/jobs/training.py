@@ -15,7 +15,7 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset, load
 from covidcore.data.pixels import pixel_array
 from covidcore.data.split import digest
-from covidcore.errors import RunError, Stopped
+from covidcore.errors import DataError, RunError, Stopped
 from covidcore.evaluation import calibration, predictions
 from covidcore.jobs import resumable
 from covidcore.jobs.folder import RunFolder
@@ -68,7 +68,7 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
     job = folder.read_job()
     recipe = Recipe.from_json(job["recipe"])
     torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
-    dataset = load(job["dataset"], settings.home)
+    dataset = _dataset(job, settings)
     table = _read_split(folder, job, dataset)
     pixels = pixel_array(
         dataset, recipe.image_size, settings.home, reporter.phase("reading images")
@@ -86,10 +86,24 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
         features = batches.plain(batches.train_rows)
         run.tail = nn.Sequential(network.Standardise(features).to(device()), *tail)
     optimiser = make_optimiser(run.tail, recipe)
-    position = resumable.restore(folder, run.tail, optimiser) or resumable.Position(precision)
+    position = resumable.restore(folder, run.tail, optimiser)
+    if position is None:
+        position = resumable.Position(precision)
+        if folder.last.exists():
+            reporter.note(message=resumable.DAMAGED)
     _fit(run, batches, optimiser, position, folder, reporter)
     run.tail.load_state_dict(position.best)
     return _finish(run, batches, position, folder, reporter)
+
+
+def _dataset(job: dict[str, Any], settings: Settings) -> Dataset:
+    try:
+        return load(job["dataset"], settings.home)
+    except DataError as error:
+        raise RunError(
+            f"What the scan of this run's dataset found is gone or damaged: scan the folder of "
+            f"“{job.get('dataset_name')}” again, then resume the run. ({error})"
+        ) from error
 
 
 def _read_split(folder: RunFolder, job: dict[str, Any], dataset: Dataset) -> pd.DataFrame:

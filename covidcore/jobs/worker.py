@@ -5,6 +5,7 @@ here and in ``progress.py``. Holds the run's lock for its whole life.
 """
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -16,9 +17,11 @@ from filelock import FileLock, Timeout
 
 from covidcore.config import Settings
 from covidcore.errors import CovidcoreError, Stopped
+from covidcore.jobs.causes import in_words
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.progress import Reporter
 from covidcore.jobs.queue import Queue
+from covidcore.jobs.space import Ballast
 from covidcore.jobs.watchdog import Terminated, Watchdog
 
 _NICENESS = 10  # below the app, which has to answer while a job runs
@@ -46,7 +49,8 @@ def main(path: Path, attempt: int) -> int:
     finally:
         lock.release()
     if state is not State.INTERRUPTED:  # else the machine is about to be switched off
-        Queue(settings).advance()
+        with contextlib.suppress(CovidcoreError):  # whoever looks next moves the queue on
+            Queue(settings).advance()
     return 0 if state is State.DONE else 1
 
 
@@ -56,10 +60,13 @@ def _work(folder: RunFolder, settings: Settings) -> State:
 
     def end(state: State, **values: Any) -> None:
         seconds = round(time.monotonic() - started, 3)
+        ballast.drop()  # on a full disk this is the room for what comes now
         folder.write_status(state, finished=now(), seconds=seconds, **values)
 
     _print_to(folder.log)
+    faulthandler.enable()  # a crash leaves its name in the log
     folder.sweep()
+    ballast = Ballast(folder.path)
 
     def give_up() -> None:
         """What the end of a worker is; in its place another process moves the queue on."""
@@ -74,21 +81,22 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     reporter = Reporter(folder, watchdog)
     reporter.start()
     folder.write_status(State.RUNNING, started=now(), finished=None, message="")
-    watchdog.start()
     values: dict[str, Any] = {}
     try:
+        watchdog.start()
         from covidcore.jobs.training import train
 
         state, values = State.DONE, train(folder, settings, reporter)
     except Terminated:
+        ballast.drop()
         return State.INTERRUPTED
     except Stopped:
         state = State.CANCELLED
     except CovidcoreError as error:
-        state, values = State.FAILED, {"message": str(error)}
+        state, values = State.FAILED, {"message": in_words(error)}
     except Exception as error:  # the run has to end as failed, not as one that vanished
         reporter.traceback()
-        state, values = State.FAILED, {"message": _in_words(error)}
+        state, values = State.FAILED, {"message": in_words(error)}
     watchdog.close()
     end(state, **values)
     reporter.end(state)
@@ -101,14 +109,6 @@ def _print_to(log: Path) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(file.fileno(), stream.fileno())
-
-
-def _in_words(error: Exception) -> str:
-    """One sentence for a failure that was not foreseen."""
-    text = str(error).strip().splitlines()
-    if isinstance(error, MemoryError) or "not enough memory" in str(error).lower():
-        return "The machine ran out of memory: try a smaller batch_size or image_size."
-    return f"Training failed ({type(error).__name__}: {text[0][:200] if text else 'no message'})."
 
 
 if __name__ == "__main__":

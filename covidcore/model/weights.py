@@ -217,20 +217,40 @@ def _described(path: Path, name: str) -> Weights:
             raise WeightsError(
                 f"{beside} does not state mean and std, three numbers each."
             ) from error
-    digest = hashlib.sha256(f"{sha256_file(path)}:{mean}:{std}".encode()).hexdigest()
-    return Weights(name, digest, str(path.absolute()), mean, std)
+    return Weights(name, _identity(sha256_file(path), mean, std), str(path.absolute()), mean, std)
+
+
+def _identity(digest: str, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+    return hashlib.sha256(f"{digest}:{mean}:{std}".encode()).hexdigest()
+
+
+def _check_unchanged(weights: Weights, path: Path) -> None:
+    """A result is filed under the hash of its weights: they have to be those when it is made."""
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        raise WeightsError(
+            f"The weights {path} can not be read any more ({error.strerror}): put the file back, "
+            "then resume the run."
+        ) from error
+    if weights.id not in (digest, _identity(digest, tuple(weights.mean), tuple(weights.std))):
+        raise WeightsError(
+            f"The weights {path} have changed since the run was submitted: put the file back as "
+            "it was and resume the run, or submit it again."
+        )
 
 
 def load_into(model: "torch.nn.Module", head: str, weights: Weights) -> None:
     """Copy a backbone's tensors into ``model``, all but those of its ``head`` layer.
 
-    Raises: WeightsError where the file is unreadable, or a tensor is missing, misshapen or not
-    finite.
+    Raises: WeightsError where the file is gone, unreadable or not the one that was resolved, or
+    a tensor is missing, misshapen or not finite.
     """
     import torch
 
     if weights.path is None:
         return
+    _check_unchanged(weights, Path(weights.path))
     state = _read(Path(weights.path))
     own = model.state_dict()
     for name, target in own.items():

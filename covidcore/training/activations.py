@@ -68,6 +68,7 @@ def activations(
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not is_whole(path):
+            storage.sweep(path)
             _compute(frozen, pixels, variant, path, progress)
     stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     return stored

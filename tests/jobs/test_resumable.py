@@ -1,11 +1,14 @@
 """The checkpoint of an unfinished run: going on from it is the same, bit for bit."""
 
+import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from covidcore.jobs import resumable
@@ -101,13 +104,52 @@ def stored(folder: RunFolder, layer: nn.Module) -> torch.optim.Optimizer:
     return optimiser
 
 
-@pytest.mark.parametrize("keep", [0, 7, 100, -1])
-def test_a_damaged_checkpoint_begins_again(folder: RunFolder, keep: int) -> None:
+def test_every_flipped_bit_is_noticed(folder: RunFolder) -> None:
+    """In the header, in what is told of the run, in a tensor, in the hash itself."""
     layer = nn.Linear(2, 2)
     optimiser = stored(folder, layer)
+    data = folder.last.read_bytes()
+    weight = layer.weight.clone()
+    for at in range(len(data)):
+        folder.last.write_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+        assert resumable.stored_precision(folder) is None, at
+        assert resumable.restore(folder, layer, optimiser) is None, at
+    assert torch.equal(layer.weight, weight)
+    folder.last.write_bytes(data)
     assert resumable.stored_precision(folder) == "bf16"
-    folder.last.write_bytes(folder.last.read_bytes()[:keep])
-    assert resumable.restore(folder, layer, optimiser) is None
+    assert resumable.restore(folder, layer, optimiser) is not None
+
+
+def test_every_other_length_is_noticed(folder: RunFolder) -> None:
+    layer = nn.Linear(2, 2)
+    optimiser = stored(folder, layer)
+    data = folder.last.read_bytes()
+    for wrong in (*(data[:end] for end in range(len(data))), data + b"\0", data + data):
+        folder.last.write_bytes(wrong)
+        assert resumable.stored_precision(folder) is None, len(wrong)
+        assert resumable.restore(folder, layer, optimiser) is None, len(wrong)
+
+
+def test_it_is_a_safetensors_file_with_its_own_hash(folder: RunFolder) -> None:
+    stored(folder, nn.Linear(2, 2))
+    data = folder.last.read_bytes()
+    with safe_open(folder.last, framework="np") as file:
+        digest = file.metadata()["sha256"]
+    blank = data.replace(digest.encode(), b"0" * 64)
+    assert hashlib.sha256(blank).hexdigest() == digest
+
+
+def test_values_that_are_no_numbers_come_back(folder: RunFolder) -> None:
+    """A run that diverged is not a damaged one: it ends as it would have."""
+    layer, position = nn.Linear(1, 1), resumable.Position("fp32")
+    with torch.no_grad():
+        layer.weight.fill_(math.nan)
+    position.add(result(1, math.nan), layer)
+    optimiser = make_optimiser(nn.Sequential(layer), RECIPE)
+    resumable.save(folder, layer, optimiser, position)
+    restored = resumable.restore(folder, layer, optimiser)
+    assert restored is not None
+    assert math.isnan(restored.history[0].val_loss)
 
 
 def test_another_network_s_checkpoint_begins_again(folder: RunFolder) -> None:
