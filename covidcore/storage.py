@@ -17,6 +17,11 @@ from covidcore.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _CHUNK = 1 << 20
 
 
@@ -58,6 +63,27 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process holds the lock file ``lock`` (``filelock.FileLock``) now."""
+    if not lock.is_file():
+        return False
+    if fcntl is None:
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(lock, timeout=0):
+                return False
+        except Timeout:
+            return True
+    with lock.open("rb") as file:
+        try:
+            # Shared, so that two who look at once do not take each other for the holder.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
 
 
 def reserve(file: IO[bytes], folder: Path, size: int) -> None:
