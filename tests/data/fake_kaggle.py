@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlparse
 
+import pytest
+
 _API = "http://localhost:7777/api/v1/datasets.DatasetApiService/"
 _FILES = "http://files.kaggle.test/bundle.zip"
 
@@ -42,6 +44,15 @@ class FakeKaggle:
     def proxy(self) -> str:
         """For ``http_proxy``."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def be_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let child processes of this test take this server for Kaggle, and for all hosts."""
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, self.proxy)
+            monkeypatch.setenv(name.upper(), self.proxy)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
 
     def calls(self, name: str) -> list[dict[str, Any]]:
         return [sent for what, sent in self.asked if what == name]

@@ -47,11 +47,7 @@ def source(make_dataset: MakeDataset) -> Path:
 def server(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKaggle]:
     """Kaggle as a child process of this test sees it."""
     fake = FakeKaggle(zip_folder(source, tmp_path / "bundle.zip", "Database/").read_bytes())
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, fake.proxy)
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
+    fake.be_found(monkeypatch)
     yield fake
     fake.close()
 
