@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import resource
 import shutil
 import signal
 import stat
@@ -256,6 +257,18 @@ def test_hostile_archives_are_refused_in_a_sentence(tmp_path: Path, kind: str) -
     assert there(tmp_path / "out/imports") == []
     assert sorted(there(tmp_path)) in (["in"], ["in", "out"])
     assert there(tmp_path / "in") == ["set.zip"]
+
+
+def test_a_bomb_is_left_at_the_size_that_it_declares(tmp_path: Path) -> None:
+    """Nothing of its 200 MB is written beyond that: no file may grow to one here."""
+    bomb = made(tmp_path, *honest(), Part("COVID/x.png", bytes(200_000_000), size=99))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(ArchiveError, match="lies about its size"):
+            unpack(bomb, tmp_path / "imports")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def cut(data: bytes) -> dict[str, bytes]:
