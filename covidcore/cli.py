@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    dataset = "a folder of class folders, phantoms[:N], or the start of a fingerprint"
+    dataset = (
+        "a folder of class folders, a .zip of one, kaggle[:owner/name[/versions/N]], phantoms[:N], "
+        "or the start of a fingerprint"
+    )
     verb("scan", "index a dataset and say what is in it", _scan).add_argument(
         "dataset", help=dataset
     )
@@ -110,7 +113,8 @@ def _scan(options: argparse.Namespace, settings: Settings) -> Answer:
     from covidcore.data.sources import resolve
 
     with Line() as line:
-        found = resolve(options.dataset, settings, line.progress("scanning", "images"))
+        progress = line.progress("scanning", "images")
+        found = resolve(options.dataset, settings, progress, line.moving())
     return _described(found)
 
 
@@ -121,7 +125,9 @@ def _import(options: argparse.Namespace, settings: Settings) -> Answer:
     mapping = parse_mapping(options.map)
     with Line() as line:
         progress = line.progress("importing", "images")
-        found = import_datasets(options.source, settings, mapping, options.to, progress)
+        found = import_datasets(
+            options.source, settings, mapping, options.to, progress, line.moving()
+        )
     return _described(found)
 
 

@@ -25,7 +25,8 @@ def train(options: argparse.Namespace, settings: Settings) -> Answer:
         expand(recipe, grid)  # what is wrong with it is told before a folder is read for minutes
     store = RunStore(settings)
     with Line() as line:
-        dataset = resolve(options.dataset, settings, line.progress("scanning", "images"))
+        progress = line.progress("scanning", "images")
+        dataset = resolve(options.dataset, settings, progress, line.moving())
         if grid:
             return cli_sweeps.train(store, recipe, grid, dataset, options, line)
         foretell(store, recipe, dataset, line)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from covidcore.errors import CovidcoreError
+from covidcore.errors import CovidcoreError, DataError
 
 _ABOVE = Path(__file__).resolve().parents[1]
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:/ is a folder
 
 DISCLAIMER = "For learning and research; not a medical device."
+DEMO_DATA = "In the demo only phantoms can be used: install covidcore to look at data of your own."
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Settings:
     """``COVIDCORE_SLOTS``: how many jobs this machine runs at once; the rest wait."""
     weights: Path | None = None
     """``COVIDCORE_WEIGHTS``: a folder or file searched for weights before any download."""
+
+    def refuse_in_demo(self) -> None:
+        """Raises: DataError in a public demo, where a visitor brings in no data."""
+        if self.demo:
+            raise DataError(DEMO_DATA)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":

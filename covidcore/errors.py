@@ -9,6 +9,10 @@ class DataError(CovidcoreError):
     """A dataset, or a part of it, can not be used as asked."""
 
 
+class ArchiveError(DataError):
+    """An archive is damaged, refused, or holds no dataset: it will not do better another time."""
+
+
 class DecodeError(DataError):
     """One file is not an image that may be read; ``code`` is a refusal code of the contract."""
 

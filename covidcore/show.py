@@ -73,6 +73,20 @@ class Line:
 
         return report
 
+    def moving(self) -> Callable[[str, int, int], None]:
+        """A callback that shows ``what: 12 of 300 MB``; or ``what`` alone, once, in a file."""
+        said = ""
+
+        def report(what: str, done: int, total: int) -> None:
+            nonlocal said
+            what = visible(what)
+            if what != said and not self.live:
+                self.say(f"{what}.")
+            said = what
+            self.update(f"{what}: {done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else what)
+
+        return report
+
 
 def foretell(store: RunStore, recipe: Recipe, dataset: Dataset, line: Line) -> None:
     """Say what a run will take. Where that is not known, a person at a terminal waits for a probe.

@@ -19,6 +19,11 @@ from covidcore.failpoints import reach
 if TYPE_CHECKING:
     import pandas as pd
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk, or a user's share of it, answers when it has no room."""
 
@@ -74,6 +79,27 @@ def sweep(path: Path) -> None:
     for aside in path.parent.glob(f".{glob.escape(path.name[:40])}-*"):
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process holds the lock file ``lock`` (``filelock.FileLock``) now."""
+    if not lock.is_file():
+        return False
+    if fcntl is None:
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(lock, timeout=0):
+                return False
+        except Timeout:
+            return True
+    with lock.open("rb") as file:
+        try:
+            # Shared, so that two who look at once do not take each other for the holder.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
 
 
 def reserve(file: IO[bytes], folder: Path, size: int) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from covidcore import charts
 from covidcore.wording import markdown, visible
-from pages import shared
+from pages import shared, shared_sources
 
 PER_PAGE = 24
 
@@ -14,9 +14,11 @@ with shared.frame("Explore", "What is in a dataset, where it comes from, and wha
     dataset = shared.pick_dataset()
     if dataset is None:
         shared.offer_data()
+        shared_sources.offer_more()
         st.stop()
-    with st.expander("Add another dataset", icon=":material/add:"):
+    with st.expander("Bring in data", icon=":material/add:"):
         shared.offer_data()
+        shared_sources.offer_more()
 
     index = dataset.index
     st.header(markdown(dataset.name), anchor=False)

@@ -255,7 +255,7 @@ def offer_data() -> None:
     folder, phantoms = st.columns(2, border=True)
     with folder.form("folder", border=False):
         st.subheader("A folder on this machine", anchor=False)
-        st.markdown("It holds one folder of PNG or JPEG radiographs for each class.")
+        st.markdown("It holds one folder of PNG or JPEG radiographs for each class, or is a .zip.")
         path = st.text_input(
             "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"
         )
@@ -272,10 +272,11 @@ def offer_data() -> None:
 def bring_in(spec: str) -> None:
     """Resolve a dataset as the command line would, and select it."""
     from covidcore.data.sources import resolve
+    from pages.shared_sources import moving_bar
 
     with told():
         if not spec:
             raise DataError("Type the path of a folder first.")
-        with progress_bar("Reading images") as progress:
-            dataset = resolve(spec, settings(), progress)
+        with progress_bar("Reading images") as progress, moving_bar() as moving:
+            dataset = resolve(spec, settings(), progress, moving)
         choose("dataset", dataset.fingerprint)

@@ -66,7 +66,7 @@ def follow(store: RunStore, run_id: str) -> None:
             st.rerun()
     if len(history):
         curves({run.name: history})
-    with st.expander("Log", icon=":material/article:"):
+    with st.expander("Log", icon=":material/article:", expanded=run.state is State.FAILED):
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
 

@@ -1,6 +1,7 @@
 """The command line as scripts use it: documents, exit codes, one sentence where it can not."""
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -19,8 +20,11 @@ from covidcore.config import DISCLAIMER, Settings
 from covidcore.jobs.folder import State
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.store import RunStore
+from covidcore.show import Line
 from tests import hostile
 from tests.conftest import MakeDataset
+from tests.data.fake_kaggle import FakeKaggle
+from tests.data.zips import Part, archive, honest, zip_folder
 from tests.runs import Trained, trained, wait_until, write_run
 
 ROOT = Path(__file__).parents[1]
@@ -153,6 +157,55 @@ def test_import_draws_phantoms(ask: Ask) -> None:
     status, document = ask("import", "phantoms:9")
     assert status == 0
     assert (document["images"], document["layout"]) == (9, "phantoms")
+
+
+def test_an_archive_is_a_dataset(ask: Ask, run: Run, phantoms: Path, tmp_path: Path) -> None:
+    path = zip_folder(phantoms, tmp_path / "set.zip", "inner/")
+    status, out, err = run("import", path, "--json")
+    assert (status, err) == (0, f"Unpacking {path}.\n")
+    document = json.loads(out)
+    assert list(document) == SCAN
+    assert document["fingerprint"] == ask("scan", phantoms)[1]["fingerprint"]
+    status, out, err = run("scan", path)
+    assert (status, err) == (0, "")
+    assert document["root"] in out
+
+
+def test_a_terminal_is_shown_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Line() as line:
+        report = line.moving()
+        report("Downloading a\x1b[2Jb", 0, 0)
+        report("Downloading a\x1b[2Jb", 12_300_000, 807_000_000)
+    shown = sys.stderr.getvalue()
+    assert "Downloading a[2Jb: 12.3 of 807.0 MB" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("verb", ["scan", "import", "train"])
+def test_archives_that_are_refused(run: Run, tmp_path: Path, home: Path, verb: str) -> None:
+    path = tmp_path / "set.zip"
+    path.write_bytes(archive(*honest(), Part("../x.png", b"x")))
+    status, out, err = run(verb, path)
+    assert (status, out) == (1, "")
+    assert "leads out" in sentence(err)
+    assert not list(home.rglob("*.png"))
+
+
+def test_kaggle_that_can_not_be_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("kagglehub", reason="kagglehub (requirements.txt) is not installed")
+    server = FakeKaggle(b"")
+    server.be_found(monkeypatch)
+    server.close()
+    status, out, err = run("import", "kaggle:a/b")
+    assert (status, out) == (1, "")
+    assert "could not be reached" in err.splitlines()[-1]
+    assert "https://www.kaggle.com/datasets/a/b" in err.splitlines()[-1]
+    assert "Traceback" not in err
 
 
 def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> None:

@@ -1,16 +1,15 @@
 """Several datasets as one folder: files linked, not copied, under the classes a person chose."""
 
-import contextlib
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from covidcore import storage
 from covidcore.data.index import Dataset
+from covidcore.data.staging import publish, staging
 from covidcore.errors import DataError
 
 _TAKEN = ("images", "mask", "masks")
@@ -53,15 +52,13 @@ def join(datasets: Sequence[Dataset], mapping: dict[str, str], to: Path) -> Path
     several = len(datasets) > 1
     rows = [row for dataset in datasets for row in _rows(dataset, mapping, several)]
     _check_mapping(datasets, mapping, {row["label"] for row in rows})
-    with _staging(to) as folder:
+    with staging(to) as folder:
+        _check_free(to)
         _place(rows, folder)
         storage.write_csv(folder / "metadata.csv", pd.DataFrame(rows)[_COLUMNS])
         if all(dataset.synthetic for dataset in datasets):
             storage.write_json(folder / "dataset.json", {"synthetic": True})
-        if to.exists():
-            to.rmdir()
-        folder.rename(to)
-    storage.sync_folder(to.parent)
+        publish(folder, to)
     return to
 
 
@@ -79,19 +76,9 @@ def _check_mapping(datasets: Sequence[Dataset], mapping: dict[str, str], made: s
         )
 
 
-@contextlib.contextmanager
-def _staging(to: Path) -> Iterator[Path]:
-    """A hidden folder beside ``to`` that is gone when the block ends, unless it was renamed."""
-    folder = to.parent / f".{to.name[:40]}-{secrets.token_hex(6)}"
-    try:
-        if to.exists() and (not to.is_dir() or any(to.iterdir())):
-            raise DataError(f"{to} exists and is not empty: choose another folder.")
-        folder.mkdir(parents=True)
-        yield folder
-    except OSError as error:
-        raise DataError(f"{to} could not be made: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _check_free(to: Path) -> None:
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise DataError(f"{to} exists and is not empty: choose another folder.")
 
 
 def _rows(dataset: Dataset, mapping: dict[str, str], several: bool) -> list[dict[str, str]]:

@@ -10,13 +10,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from covidcore import storage
 from covidcore.errors import DataError
 
 Kind = Literal["masks", "hidden", "other"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+LEFT_OUT = ".left-out.json"
+"""Beside the class folders of an unpacked archive: which of its files were left there, and why."""
 _IMAGES, _MASKS = {"images"}, {"masks", "mask"}
 _SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -57,11 +61,14 @@ def list_files(root: Path) -> Listing:
     Raises: DataError where ``root`` is no folder, holds fewer than two classes, holds a class
     folder without images, or is already split into train/test folders.
     """
-    root = _class_root(_checked(root))
+    root = class_root(_checked(root))
     listing = Listing(root)
     masks: list[str] = []
+    listing.ignored.extend(_left_out(root))
     for entry in _walk(root, listing.ignored):
         file = Path(entry.path).relative_to(root).as_posix()
+        if file == LEFT_OUT:
+            continue
         try:
             reason = _reason_to_ignore(file, entry, root)
             if reason is None:
@@ -113,11 +120,11 @@ def _visible_folders(folder: Path) -> list[Path]:
     return [
         Path(entry.path)
         for entry in entries
-        if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name)
+        if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name)
     ]
 
 
-def _class_root(root: Path) -> Path:
+def class_root(root: Path) -> Path:
     """Go down through single folders, as archives make them, to the one that holds the classes."""
     while True:
         folders = _visible_folders(root)
@@ -129,7 +136,17 @@ def _class_root(root: Path) -> Path:
         root = folders[0]
 
 
-def _is_hidden(name: str) -> bool:
+def _left_out(root: Path) -> list[Ignored]:
+    """What an unpacked archive held beside the files that are here."""
+    try:
+        rows = storage.read_json(root / LEFT_OUT)
+        return [Ignored(str(file), kind, str(why)) for file, kind, why in rows if kind in KINDS]
+    except (DataError, TypeError, ValueError):
+        return []
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of that name is an operating system's own, and no data."""
     return name.startswith(".") or name.lower() in _JUNK
 
 
@@ -151,7 +168,7 @@ def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
                 yield entry
-            elif _is_hidden(entry.name):
+            elif is_hidden(entry.name):
                 skip(entry.path, "hidden", "a hidden folder")
             else:
                 stack.append(Path(entry.path))
@@ -160,7 +177,7 @@ def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
 def _reason_to_ignore(file: str, entry: os.DirEntry[str], root: Path) -> tuple[Kind, str] | None:
     """Why ``file`` is not an image of a class; None where it is one."""
     parts = file.split("/")
-    if _is_hidden(entry.name):
+    if is_hidden(entry.name):
         return "hidden", "a hidden file"
     if _printable(file) != file:
         return "other", "its name is not valid UTF-8"

@@ -9,7 +9,6 @@ import csv
 import io
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from covidcore.data import phantom_canvas as canvas
 from covidcore.data import phantom_findings as findings
 from covidcore.data.phantom_drawing import Anatomy, chest
 from covidcore.data.phantom_spec import PhantomSpec
+from covidcore.data.staging import publish, staging
 from covidcore.errors import DataError
 
 __all__ = ["PhantomSpec", "draw", "write"]
@@ -97,7 +97,7 @@ def write(spec: PhantomSpec, to: Path, progress: Callable[[int, int], None] | No
     described = {"synthetic": True, "made_by": _MADE_BY, "spec": storage.plain(asdict(spec))}
     if _is_there(to, described):
         return to
-    with _staging(to) as folder:
+    with staging(to) as folder:
         rows = [shot.row() for shot in _draw_all(spec, folder, progress)]
         text = io.StringIO()
         table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
@@ -105,10 +105,8 @@ def write(spec: PhantomSpec, to: Path, progress: Callable[[int, int], None] | No
         table.writerows(rows)
         storage.write_text(folder / "metadata.csv", text.getvalue())
         storage.write_json(folder / "dataset.json", described)
-        _flush(folder)
         if not _is_there(to, described):  # another process may have been faster
-            folder.rename(to)
-            storage.sync_folder(to.parent)
+            publish(folder, to)
     return to
 
 
@@ -123,19 +121,6 @@ def _is_there(to: Path, described: dict[str, Any]) -> bool:
         if to.is_dir() and not to.is_symlink() and not any(to.iterdir()):
             return False
     raise DataError(f"{to} holds something else already. Choose another folder, or remove it.")
-
-
-@contextlib.contextmanager
-def _staging(to: Path) -> Iterator[Path]:
-    """A hidden folder beside ``to`` that is gone when the block ends, unless it was renamed."""
-    folder = to.parent / f".{to.name[:40]}-{uuid.uuid4().hex[:12]}"
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-    except OSError as error:
-        raise DataError(f"{to} could not be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _look(spec: PhantomSpec, source: str) -> tuple[float, float, float, float]:
@@ -211,15 +196,3 @@ def _save(path: Path, pixels: canvas.Grey) -> None:
     note = PngInfo()
     note.add_text("Description", "synthetic phantom, not a patient")
     Image.fromarray(pixels).save(path, "PNG", pnginfo=note, compress_level=1)
-
-
-def _flush(folder: Path) -> None:
-    """Flush a tree to disk, so that its new name never outlives its contents.
-
-    In one go at the end: the disk has then long begun, which is several times faster.
-    """
-    for inner, _, files in os.walk(folder):
-        for name in files:
-            with (Path(inner) / name).open("rb") as file:
-                os.fsync(file.fileno())
-        storage.sync_folder(Path(inner))

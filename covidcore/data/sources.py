@@ -1,43 +1,108 @@
-"""Where datasets come from: a folder, phantoms, or one that was scanned before."""
+"""Where datasets come from: a folder, a zip archive, Kaggle, phantoms, or one scanned before."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from covidcore.config import Settings
+from covidcore.data import kaggle
+from covidcore.data.archives import Moving, is_archive, unpack
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, load, scan
 from covidcore.data.joining import join
 from covidcore.data.phantoms import PhantomSpec, write
-from covidcore.errors import DataError
+from covidcore.data.uploads import title_of
+from covidcore.errors import ArchiveError, DataError
 
 PHANTOMS = 240
 """How many phantoms ``phantoms`` without a number means."""
 
 _PHANTOMS = re.compile(r"phantoms(?::(\d{1,6}))?")
+_FINGERPRINT = re.compile(r"[0-9a-f]{4,32}")
 
 
-def resolve(spec: str, settings: Settings, progress: Progress | None = None) -> Dataset:
-    """Open what a person named: a folder, ``phantoms[:N]``, or the start of a fingerprint.
+def resolve(
+    spec: str,
+    settings: Settings,
+    progress: Progress | None = None,
+    moving: Moving | None = None,
+) -> Dataset:
+    """Open what a person named.
 
+    That is a folder, a ``.zip``, ``kaggle[:owner/name[/versions/N]]``, ``phantoms[:N]``, or the
+    start of a fingerprint. ``progress(done, total)`` counts images, ``moving(what, done, total)``
+    the bytes of a download or of an archive.
     Raises: DataError, saying what is wrong with it.
     """
     match = _PHANTOMS.fullmatch(spec)
     if match:
         return make_phantoms(int(match[1] or PHANTOMS), settings, progress)
     if not spec.strip():
-        raise DataError("No dataset was named: give a folder, or phantoms.")
+        raise DataError("No dataset was named: give a folder, a .zip, kaggle, or phantoms.")
+    if settings.demo and not _is_given(spec, settings):
+        if not _FINGERPRINT.fullmatch(spec):
+            settings.refuse_in_demo()  # before the disk is looked at: a refusal tells nothing of it
+        return load(spec, settings.home)
+    if kaggle.is_spec(spec):
+        return _from_kaggle(kaggle.parse(spec), settings, progress, moving)
     try:
         path = Path(spec).expanduser()
         there, is_file = path.exists(), path.is_file()
     except (OSError, RuntimeError) as error:  # a name too long, a closed folder; ~somebody
         reason = getattr(error, "strerror", None) or "there is no such user"
         raise DataError(f"{spec} can not be opened: {reason}.") from error
-    if is_file and path.suffix.lower() == ".zip":
-        raise DataError(f"{path} is a zip archive: unpack it, and give the folder.")
-    if not there and re.fullmatch(r"[0-9a-f]{4,32}", spec):
+    if is_file and is_archive(path):
+        return _from_archive(path, "", settings, progress, moving)
+    if not there and _FINGERPRINT.fullmatch(spec):
         return load(spec, settings.home)
     return scan(path, settings.home, progress)
+
+
+def _is_given(spec: str, settings: Settings) -> bool:
+    """Whether it is the dataset that whoever runs the app has named in ``COVIDCORE_DATA``."""
+    return settings.data is not None and spec == str(settings.data)
+
+
+def _from_archive(
+    path: Path,
+    name: str,
+    settings: Settings,
+    progress: Progress | None,
+    moving: Moving | None,
+) -> Dataset:
+    """Unpack an archive, or find what was unpacked before, and scan it.
+
+    Images that turn out to be none are told by the scan: what was unpacked for it is removed.
+    """
+    imports = settings.home / "imports"
+    title = title_of(path, settings.home)
+    before = set(imports.glob("*"))
+    folder = unpack(path, imports, name or Path(title).stem, title, moving)
+    try:
+        return scan(folder, settings.home, progress)
+    except DataError:
+        if folder not in before:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _from_kaggle(
+    wanted: kaggle.Handle, settings: Settings, progress: Progress | None, moving: Moving | None
+) -> Dataset:
+    """A version that was brought in before, else the one asked for, downloaded and unpacked."""
+    folder = kaggle.imported(wanted, settings)
+    if folder:
+        return scan(folder, settings.home, progress)
+    exact, archive = kaggle.fetch(wanted, settings, moving)
+    name = f"{exact.name}-v{exact.version}"
+    try:
+        dataset = _from_archive(archive, name, settings, progress, moving)
+    except ArchiveError:
+        kaggle.discard(exact, settings)  # damaged on the way, maybe: fetched anew next time
+        raise
+    kaggle.note_imported(exact, dataset.root, settings)
+    return dataset
 
 
 def make_phantoms(images: int, settings: Settings, progress: Progress | None = None) -> Dataset:
@@ -54,12 +119,13 @@ def import_datasets(
     mapping: dict[str, str],
     to: Path | None = None,
     progress: Progress | None = None,
+    moving: Moving | None = None,
 ) -> Dataset:
     """Bring datasets in, as one folder where they are several or renamed, and index the result.
 
-    A single folder that is taken as it is stays where it is, unless ``to`` is given.
+    A single dataset that is taken as it is stays where it is, unless ``to`` is given.
     """
-    datasets = [resolve(spec, settings, progress) for spec in specs]
+    datasets = [resolve(spec, settings, progress, moving) for spec in specs]
     if len(datasets) == 1 and not mapping and to is None:
         return datasets[0]
     if to is None:

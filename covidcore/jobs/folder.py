@@ -12,11 +12,6 @@ from covidcore import storage
 from covidcore.errors import DataError, RecipeError, RunError
 from covidcore.training.recipe import Recipe
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 _TAIL_BYTES = 1 << 16
 _WRITING_SECONDS = 60.0  # far longer than a small file takes
 
@@ -175,23 +170,7 @@ class RunFolder:
 
     def locked(self) -> bool:
         """Whether a worker holds the run's lock."""
-        if not self.lock.is_file():
-            return False
-        if fcntl is None:
-            from filelock import FileLock, Timeout
-
-            try:
-                with FileLock(self.lock, timeout=0):
-                    return False
-            except Timeout:
-                return True
-        with self.lock.open("rb") as file:
-            try:
-                # Shared, so that two who look at once do not take each other for the worker.
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
+        return storage.is_held(self.lock)
 
     def epochs_done(self) -> int:
         """Epochs in the history so far."""

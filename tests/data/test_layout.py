@@ -1,5 +1,6 @@
 """Which files of a folder are images of which class, masks, or neither; by their names alone."""
 
+import json
 import os
 import re
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from covidcore.data.layout import Listing, list_files
+from covidcore.data.layout import LEFT_OUT, Ignored, Listing, list_files
 from covidcore.errors import DataError
 from tests.conftest import run_obedient
 
@@ -262,3 +263,19 @@ def test_folders_that_may_not_be_read(tmp_path: Path) -> None:
     assert "(c: the folder can not be read: Permission denied)" in one
     assert within == "the folder can not be read: Permission denied"
     assert below == f"The folder {closed}/a can not be read: Permission denied."
+
+
+def test_what_an_archive_left_out_is_listed(tmp_path: Path) -> None:
+    root = tree(tmp_path, *numbered("a", "b"))
+    left_out = [["notes.txt", "other", "not a PNG or JPEG file"], [".x", "hidden", "hidden"]]
+    (root / LEFT_OUT).write_text(json.dumps(left_out))
+    assert list_files(root).ignored == [Ignored(*row) for row in sorted(left_out)]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "{}", "[1]", '["abc"]', '[["x", "images", "y"]]', '[["x"]]', "null"]
+)
+def test_a_list_of_left_out_files_that_is_none(tmp_path: Path, content: str) -> None:
+    root = tree(tmp_path, *numbered("a", "b"))
+    (root / LEFT_OUT).write_text(content)
+    assert list_files(root).ignored == []

@@ -10,6 +10,7 @@ from covidcore.data.index import scan
 from covidcore.data.sources import import_datasets, resolve
 from covidcore.errors import DataError
 from tests.conftest import MakeDataset
+from tests.data.zips import Part, archive, honest, zip_folder
 
 
 def test_a_folder(make_dataset: MakeDataset, settings: Settings) -> None:
@@ -132,3 +133,52 @@ def test_an_import_that_fails_leaves_nothing(
     with pytest.raises(DataError, match="There is no folder"):
         import_datasets([*specs, "nowhere"], settings, {}, tmp_path / "joined")
     assert not (tmp_path / "joined").exists()
+
+
+def test_an_archive_is_a_dataset(
+    make_dataset: MakeDataset, settings: Settings, tmp_path: Path
+) -> None:
+    folder = make_dataset()
+    path = zip_folder(folder, tmp_path / "set.ZIP", "inner/")
+    bytes_done: list[tuple[str, int, int]] = []
+    dataset = resolve(str(path), settings, moving=lambda *now: bytes_done.append(now))
+    assert dataset.fingerprint == scan(folder, settings.home).fingerprint
+    assert dataset.root.parent.parent == (settings.home / "imports").resolve()
+    size = sum(file.stat().st_size for file in folder.rglob("*.png"))
+    assert bytes_done[-1] == (f"Unpacking {path}", size, size)
+    assert import_datasets([str(path)], settings, {}).root == dataset.root
+    joined = import_datasets([str(path), str(folder)], settings, {"a": "x", "b": "y"})
+    assert joined.to_json()["classes"] == {"x": 8, "y": 8}
+
+
+def test_an_archive_of_what_is_no_image_is_not_kept(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    path.write_bytes(archive(Part("a/x.png", b"no image"), Part("b/y.png", b"neither")))
+    with pytest.raises(DataError, match="None of the images of class “a” can be read"):
+        resolve(str(path), settings)
+    assert list((settings.home / "imports").iterdir()) == []
+    path.write_bytes(archive(*honest()))
+    kept = resolve(str(path), settings).root
+    for file in kept.rglob("*.png"):
+        file.write_bytes(b"damaged since")
+    with pytest.raises(DataError, match="can be read"):
+        resolve(str(path), settings)
+    assert kept.is_dir()  # runs may have been trained on it
+
+
+def test_the_demo_takes_no_data_from_a_visitor(
+    make_dataset: MakeDataset, home: Path, tmp_path: Path
+) -> None:
+    mine, theirs = make_dataset(name="mine"), make_dataset(name="theirs")
+    zipped = zip_folder(theirs, tmp_path / "theirs.zip")
+    demo = Settings(home=home, demo=True, data=mine)
+    for spec in (str(theirs), str(zipped), "/etc", "nowhere", "kaggle", "kaggle:a/b", "~root"):
+        with pytest.raises(DataError, match=r"^In the demo only phantoms can be used"):
+            resolve(spec, demo)
+        with pytest.raises(DataError, match=r"^In the demo only phantoms can be used"):
+            import_datasets([spec], demo, {})
+    assert not home.exists()
+    fingerprint = resolve(str(mine), demo).fingerprint
+    assert resolve(fingerprint[:8], demo).fingerprint == fingerprint
+    assert resolve("phantoms:9", demo).synthetic
+    assert resolve(str(zipped), Settings(home=home, demo=True, data=zipped)).layout == "flat"

@@ -1,0 +1,269 @@
+"""Datasets of kaggle.com: which one is meant, whether it is here, and its download.
+
+The download is a process of its own (``kaggle_fetch``) that holds a lock: nobody starts a second
+one, whoever asks again follows the first, and how far it is can be told from disk alone.
+"""
+
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from covidcore import storage
+from covidcore.config import Settings, child_environment
+from covidcore.data.archives import Moving
+from covidcore.errors import DataError, Stopped
+
+Phase = Literal["absent", "asking", "downloading", "stopped", "failed", "downloaded", "imported"]
+
+DEFAULT = "tawsifurrahman/covid19-radiography-database"
+_SLUG = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+_SPEC = re.compile(rf"kaggle(?::({_SLUG})/({_SLUG})(?:/versions/([1-9]\d{{0,5}}))?)?")
+_CHILD = (sys.executable, "-m", "covidcore.data.kaggle_fetch")
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A dataset on Kaggle; without a version, the newest that is here, else the newest there."""
+
+    owner: str
+    name: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        """As in the address of its page."""
+        exact = f"/versions/{self.version}" if self.version else ""
+        return f"{self.owner}/{self.name}{exact}"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a dataset has come on its way here."""
+
+    phase: Phase
+    version: int | None = None
+    done: int = 0
+    """Bytes on disk."""
+    total: int = 0
+    """Bytes of the archive; 0 where Kaggle has not said yet."""
+    message: str = ""
+    """Where it failed: why, and how to go on."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a process is downloading it now."""
+        return self.phase in ("asking", "downloading")
+
+
+class Folder:
+    """The files of one Kaggle dataset below ``<home>/kaggle``; the only place that names them."""
+
+    def __init__(self, handle: Handle, settings: Settings) -> None:
+        self.path = settings.home / "kaggle" / f"{handle.owner}--{handle.name}"
+        self.lock = self.path / "lock"
+        self.cancel = self.path / "cancel"
+        self.log = self.path / "log.txt"
+        self._status = self.path / "status.json"
+
+    def archive(self, version: int) -> Path:
+        """The whole archive of a version."""
+        return self.path / f"{version}.zip"
+
+    def part(self, version: int) -> Path:
+        """What has arrived of it so far."""
+        return self.path / f"{version}.zip.part"
+
+    def record(self, version: int) -> Path:
+        """Where the version was unpacked to."""
+        return self.path / f"{version}.json"
+
+    def read_status(self) -> dict[str, Any]:
+        """What the last download wrote; empty where there was none."""
+        with contextlib.suppress(DataError):
+            status = storage.read_json(self._status)
+            if isinstance(status, dict):
+                return status
+        return {}
+
+    def write_status(self, **values: Any) -> None:
+        """Written by whoever holds the lock, and by nobody else."""
+        storage.write_json(self._status, values)
+
+    def locked(self) -> bool:
+        """Whether a download is under way."""
+        return storage.is_held(self.lock)
+
+    def versions(self, pattern: str) -> list[int]:
+        """The versions of which there is a file ``*.zip`` or ``*.json``, the newest first."""
+        stems = (path.name.removesuffix(pattern[1:]) for path in self.path.glob(pattern))
+        return sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True)
+
+
+def is_spec(spec: str) -> bool:
+    """Whether a person means Kaggle by it."""
+    return spec == "kaggle" or spec.startswith("kaggle:")
+
+
+def parse(spec: str) -> Handle:
+    """Read ``kaggle[:owner/name[/versions/N]]``.
+
+    Raises: DataError for anything else.
+    """
+    match = _SPEC.fullmatch(spec)
+    if not match:
+        raise DataError(
+            f"“{spec}” names no dataset of Kaggle: write kaggle:owner/name, or "
+            "kaggle:owner/name/versions/3."
+        )
+    owner, name = (match[1], match[2]) if match[1] else DEFAULT.split("/")
+    return Handle(owner, name, int(match[3]) if match[3] else None)
+
+
+def imported(handle: Handle, settings: Settings) -> Path | None:
+    """Where a version was unpacked to, the newest if none is named; None where none is here.
+
+    So a name means what it meant before: no newer version comes in unasked, and no network is
+    needed.
+    """
+    folder = Folder(handle, settings)
+    for version in [handle.version] if handle.version else folder.versions("*.json"):
+        with contextlib.suppress(DataError, KeyError, TypeError):
+            found = Path(storage.read_json(folder.record(version))["folder"])
+            if found.is_dir():
+                return found
+    return None
+
+
+def state(spec: str, settings: Settings) -> State:
+    """Whether a download is under way, done or failed, and how far it is; read from disk.
+
+    Raises: DataError where ``spec`` names no dataset of Kaggle.
+    """
+    return _state(parse(spec), settings)
+
+
+def _state(handle: Handle, settings: Settings) -> State:
+    folder = Folder(handle, settings)
+    locked = folder.locked()  # before the status: who has ended in between has written it
+    status = folder.read_status()
+    version = status.get("version")
+    done = folder.part(version).stat().st_size if version and folder.part(version).exists() else 0
+    total = int(status.get("total") or 0)
+    if locked:
+        return State("downloading" if total else "asking", version, done, total)
+    for found, phase in (("*.json", "imported"), ("*.zip", "downloaded")):
+        for number in folder.versions(found):
+            if handle.version in (None, number):
+                if phase == "imported" and not imported(replace(handle, version=number), settings):
+                    continue
+                size = folder.archive(number).stat().st_size if phase == "downloaded" else 0
+                return State(phase, number, size, size)  # type: ignore[arg-type]
+    if not status or (handle.version and handle.version != version):
+        return State("absent", handle.version)
+    phase_then: Phase = "failed" if status.get("phase") == "failed" else "stopped"
+    return State(phase_then, version, done, total, str(status.get("message", "")))
+
+
+def start(spec: str, settings: Settings) -> None:
+    """Start the download, unless one is under way or the archive is here.
+
+    Returns once its process works on it. Raises: DataError in demo mode, and where the process can
+    not be started.
+    """
+    _start(parse(spec), settings)
+
+
+def _start(handle: Handle, settings: Settings) -> None:
+    settings.refuse_in_demo()
+    if _state(handle, settings).phase in ("asking", "downloading", "downloaded", "imported"):
+        return
+    folder = Folder(handle, settings)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.cancel.unlink(missing_ok=True)
+        with folder.log.open("wb") as log:
+            process = subprocess.Popen(
+                [*_CHILD, str(settings.home), handle.owner, handle.name, str(handle.version or 0)],
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # it outlives the page, the command and the server
+            )
+    except OSError as error:
+        raise DataError(f"The download can not be started: {error.strerror}.") from error
+    threading.Thread(target=process.wait, daemon=True).start()  # no zombie is left
+    pause = threading.Event()
+    while not folder.locked() and process.poll() is None:
+        pause.wait(_LOOK_SECONDS)
+
+
+def cancel(spec: str, settings: Settings) -> None:
+    """Ask a download to stop; what has arrived stays, and the next one goes on with it."""
+    folder = Folder(parse(spec), settings)
+    if folder.locked():
+        storage.write_bytes(folder.cancel, b"")
+
+
+def fetch(handle: Handle, settings: Settings, moving: Moving | None = None) -> tuple[Handle, Path]:
+    """The archive of a dataset, and its exact version; downloads it, or follows who does.
+
+    What ``moving`` raises ends the waiting, not the download; but an interrupt stops that too.
+    Raises: DataError where it can not be had, with the way to bring it by hand; Stopped where
+    somebody cancelled it.
+    """
+    _start(handle, settings)
+    pause = threading.Event()
+    try:
+        while True:
+            now = _state(handle, settings)
+            if now.phase == "downloaded" and now.version:
+                exact = replace(handle, version=now.version)
+                return exact, Folder(handle, settings).archive(now.version)
+            if not now.under_way:
+                break
+            if moving:
+                moving(describe(handle, now), now.done, now.total)
+            pause.wait(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        cancel(f"kaggle:{handle}", settings)
+        raise
+    if now.phase == "failed":
+        raise DataError(now.message or by_hand(handle, "The download failed"))
+    raise Stopped(
+        f"The download of {handle} from Kaggle was stopped; the next one goes on with it."
+    )
+
+
+def describe(handle: Handle, now: State) -> str:
+    """What is being done, with the version once Kaggle has named it."""
+    if now.version is None:
+        return f"Asking Kaggle for {handle}"
+    return f"Downloading {handle.owner}/{handle.name}, version {now.version}, from Kaggle"
+
+
+def by_hand(handle: Handle, what: str) -> str:
+    """A sentence: what went wrong, and the way that always works."""
+    return (
+        f"{what}. The zip can also be fetched with a browser from "
+        f"https://www.kaggle.com/datasets/{handle.owner}/{handle.name} and brought in by its path."
+    )
+
+
+def note_imported(exact: Handle, root: Path, settings: Settings) -> None:
+    """Remember where a version was unpacked to; its archive is not needed any more."""
+    folder, version = Folder(exact, settings), exact.version or 0
+    storage.write_json(folder.record(version), {"dataset": str(exact), "folder": str(root)})
+    discard(exact, settings)
+
+
+def discard(exact: Handle, settings: Settings) -> None:
+    """Remove the archive of a version, and what arrived of it."""
+    folder, version = Folder(exact, settings), exact.version or 0
+    for path in (folder.archive(version), folder.part(version)):
+        path.unlink(missing_ok=True)
