@@ -18,13 +18,14 @@ ORDER = (
     *("errors", "config", "storage", "data", "model", "training", "evaluation", "inference"),
     *("jobs", "cli"),
 )
-WITH_THE_COMMAND_LINE = {"show", "doctor", "__main__"}
+WITH_THE_COMMAND_LINE = {"show", "show_audit", "doctor", "__main__"}
 # For any room to use; they know nothing but one another and the errors.
-ASIDE = {"charts", "chart_style", "wording"}
+ASIDE = {"charts", "chart_style", "proportions", "wording"}
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "charts", "chart_style", "wording"),
+    *("proportions", "show_audit"),
     *("training/recipe", "model/weights", "inference/table", "cli", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),

@@ -8,7 +8,7 @@ from covidcore.config import Settings
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, load, scan
 from covidcore.data.joining import join
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import VERSION, PhantomSpec, write
 from covidcore.errors import DataError
 
 PHANTOMS = 240
@@ -42,9 +42,9 @@ def resolve(spec: str, settings: Settings, progress: Progress | None = None) -> 
 
 def make_phantoms(images: int, settings: Settings, progress: Progress | None = None) -> Dataset:
     """Draw ``images`` synthetic radiographs below the home, or find them there, and scan them."""
-    folder = write(
-        PhantomSpec(images=images), settings.home / "phantoms" / f"phantoms-{images}", progress
-    )
+    # By version: what an older one drew is another dataset, and stays what it is.
+    below = settings.home / "phantoms" / f"v{VERSION}"
+    folder = write(PhantomSpec(images=images), below / f"phantoms-{images}", progress)
     return scan(folder, settings.home)
 
 
