@@ -18,6 +18,9 @@ Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
+_UNEVEN = 0.12
+"""Spread of the exposure within one image, as a share of it."""
+
 _SYNTHETIC = (
     "### # # ##  ### # # ### ### # ###",
     "#   # # # #  #  # # #    #  # #  ",
@@ -39,14 +42,20 @@ class View:
 
     @classmethod
     def draw(cls, size: int, rng: np.random.Generator) -> "View":
-        """A patient never stands twice the same: a few degrees, 5 % of size and of place."""
-        angle, scale = rng.normal(0, 0.03), rng.uniform(0.91, 1.01)
-        cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
-        shift = rng.uniform(-0.045, 0.045, 2)
+        """A patient never stands twice the same: a few degrees, and 10 % of size and of place.
+
+        Width and height vary each for itself, as films are cut and squashed to squares.
+        """
+        angle, (wide, high) = rng.normal(0, 0.04), rng.uniform(0.92, 1.14, 2)
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn = np.array([[cos * wide, -sin * high], [sin * wide, cos * high]])
+        shift = rng.uniform(-0.06, 0.06, 2)
         u, v = _grid(size)
-        x = cos * u - sin * v + float(shift[0])
-        y = sin * u + cos * v + float(shift[1])
-        return cls(x, y, np.array([[cos, -sin], [sin, cos]]), shift)
+        x, y = (
+            float(row[0]) * u + float(row[1]) * v + float(offset)
+            for row, offset in zip(turn, shift, strict=True)
+        )
+        return cls(x, y, turn, shift)
 
     @property
     def size(self) -> int:
@@ -169,6 +178,8 @@ def expose(
 
     ``grain`` is the noise in grey values; ``coarse`` the share of it that spans several pixels.
     """
+    # No beam is even, and scattered rays veil a film in places.
+    tissue = tissue * (1 + _UNEVEN * clouds(len(tissue), 2, rng))
     grey = (1 - np.exp(-1.3 * gain * np.maximum(tissue, 0))) * 1.33
     grey = 6 + 226 * grey**gamma
     noise = rng.standard_normal(tissue.shape, dtype=np.float32)

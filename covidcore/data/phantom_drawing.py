@@ -5,7 +5,7 @@ disease adds inside the lungs. Knows no classes, sources or files. The shapes ar
 right to a layman; they are no model of a body.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,21 +23,27 @@ from covidcore.data.phantom_canvas import (
     union,
 )
 
-_LUNG_TOP, _LUNG_MIDDLE = -0.70, 0.32
+_LUNG_MIDDLE = 0.32
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What differs between two patients; lengths in half image sides, brightness in attenuation."""
+    """What differs between two patients; lengths in half image sides, brightness in attenuation.
 
-    lung: float
-    """Half width of a lung's outline."""
+    The ranges are as wide as they are so that no two patients look alike at 16 x 16 pixels, as
+    real ones do not.
+    """
+
+    lung: tuple[float, float, float]
+    """Of a lung's outline: distance of the middle from the midline, half width, top."""
     domes: tuple[float, float]
     """Height of the diaphragm, the patient's right and left."""
     heart: tuple[float, float, float]
     """Centre x, half width, half height."""
     fat: float
     """Soft tissue over everything."""
+    trunk: tuple[float, float, float]
+    """Half widths of neck and chest, and height of the shoulders."""
     ribs: tuple[float, float, float]
     """Height of the first, spacing, brightness."""
     clavicles: tuple[float, float]
@@ -47,28 +53,45 @@ class Anatomy:
     vessels: float
     """Brightness of the vessels in the lungs."""
     arms: float
-    """Distance of the shoulder joints from the midline."""
+    """Distance of the shoulder joints from the midline; out of the image where arms are raised."""
+    dense: tuple[float, float]
+    """Of the heart with all in the middle, and of the belly; 1 is usual."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Anatomy":
         """One patient by chance."""
-        dome = rng.uniform(0.36, 0.48)
+        dome = rng.uniform(0.28, 0.48)
+        lung = (rng.uniform(0.375, 0.42), rng.uniform(0.29, 0.37), rng.uniform(-0.76, -0.62))
+        broad = lung[0] + lung[1] + rng.uniform(0.06, 0.16)
         return cls(
-            lung=rng.uniform(0.33, 0.37),
-            domes=(dome, dome + rng.uniform(0.02, 0.08)),
-            heart=(rng.uniform(0.09, 0.14), rng.uniform(0.28, 0.34), rng.uniform(0.31, 0.37)),
-            fat=rng.uniform(0.0, 0.08),
-            ribs=(rng.uniform(-0.80, -0.72), rng.uniform(0.150, 0.170), rng.uniform(0.09, 0.13)),
-            clavicles=(rng.uniform(-0.64, -0.58), rng.uniform(0.10, 0.20)),
-            gas=(rng.uniform(0.36, 0.48), rng.uniform(0.04, 0.11)),
-            vessels=rng.uniform(0.09, 0.16),
-            arms=rng.uniform(0.90, 0.98),
+            lung=lung,
+            domes=(dome, dome + rng.uniform(-0.02, 0.10)),
+            heart=(rng.uniform(0.06, 0.16), rng.uniform(0.23, 0.36), rng.uniform(0.27, 0.40)),
+            fat=rng.uniform(0.0, 0.12),
+            trunk=(rng.uniform(0.20, 0.32), broad, lung[2] - rng.uniform(0.10, 0.18)),
+            ribs=(rng.uniform(-0.82, -0.70), rng.uniform(0.145, 0.180), rng.uniform(0.07, 0.15)),
+            clavicles=(rng.uniform(-0.66, -0.54), rng.uniform(0.06, 0.22)),
+            gas=(rng.uniform(0.30, 0.50), rng.uniform(0.03, 0.13)),
+            vessels=rng.uniform(0.07, 0.18),
+            arms=1.4 if rng.random() < 0.35 else broad + rng.uniform(-0.02, 0.07),
+            dense=(rng.uniform(0.70, 1.30), rng.uniform(0.60, 1.60)),
         )
+
+    def breathing(self, rng: np.random.Generator) -> "Anatomy":
+        """The same patient at another moment: the diaphragm lower or higher, and the heart's width.
+
+        ``rng`` is the exposure's.
+        """
+        breath, (at, wide, high) = rng.uniform(-0.07, 0.07), self.heart
+        domes = (self.domes[0] + breath, self.domes[1] + breath + rng.uniform(-0.02, 0.02))
+        return replace(self, domes=domes, heart=(at, wide * (1 - 0.8 * breath), high))
 
     def across(self, y: float, edge: float) -> float:
         """Distance from the midline of a place in the lung; ``edge`` is 0 inside, 1 at the ribs."""
-        span = self.lung * float(np.sqrt(max(0.0, 1 - ((y - _LUNG_MIDDLE) / 1.02) ** 2)))
-        inner = 0.41 + 0.06 * (y - _LUNG_MIDDLE) - span
+        centre, half, top = self.lung
+        off = (y - _LUNG_MIDDLE) / (_LUNG_MIDDLE - top)
+        span = half * float(np.sqrt(max(0.0, 1 - off**2)))
+        inner = centre + 0.06 * (y - _LUNG_MIDDLE) - span
         return max(inner, 0.18) * (1 - edge) + (inner + 2 * span) * edge
 
 
@@ -83,9 +106,9 @@ def chest(view: View, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Field
     edge = _lung_edge(side, y, heart, floor, anatomy)
     open_to_air = step(edge, 0.05)
     air = open_to_air * (0.78 + 0.22 * step(edge - 0.10, 0.24))
-    tissue = body * (0.60 + anatomy.fat) + 0.035 * body * clouds(view.size, 5, rng)
-    tissue += _middle(x, y, side, heart, floor) * body
-    belly = 0.15 * step(-floor, 0.22) * step(0.95 - side, 0.5)
+    tissue = body * (0.60 + anatomy.fat) + 0.06 * body * clouds(view.size, 5, rng)
+    tissue += anatomy.dense[0] * _middle(x, y, side, heart, floor) * body
+    belly = 0.15 * anatomy.dense[1] * step(-floor, 0.22) * step(0.95 - side, 0.5)
     tissue += belly * body - _bubble(x, y, anatomy)
     tissue *= 1 - (0.70 - 0.9 * anatomy.fat) * air
     tissue += _ribs(side, y, anatomy) + _shoulders(side, y, anatomy) * np.minimum(body * 2, 1)
@@ -97,7 +120,8 @@ def chest(view: View, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Field
 
 def _body(side: Field, y: Field, anatomy: Anatomy) -> Field:
     """Thickness of trunk, neck and arms, 0 outside to about 1 in the middle."""
-    half = 0.25 + 0.66 * step(y + 0.83, 0.46) - 0.05 * step(y, 0.8)
+    neck, broad, shoulders = anatomy.trunk
+    half = neck + (broad - neck) * step(y - shoulders, 0.46) - 0.05 * step(y, 0.8)
     trunk = np.sqrt(np.sqrt(np.clip(1 - (side / half) ** 2, 0, 1)))
     trunk = (0.25 + 0.75 * trunk) * step(half - side, 0.025)
     lean = anatomy.arms + 0.30 * (y + 0.5)
@@ -116,10 +140,16 @@ def _floor_edge(x: Field, side: Field, y: Field, anatomy: Anatomy) -> Field:
 
 def _lung_edge(side: Field, y: Field, heart: Field, floor: Field, anatomy: Anatomy) -> Field:
     """Roughly the distance to the nearest border of the lungs, positive inside."""
-    centre = 0.41 + 0.06 * (y - _LUNG_MIDDLE)
-    shell = ellipse(side - centre, y, (0.0, _LUNG_MIDDLE), (anatomy.lung, 1.02))
+    shell = _shell(side, y, anatomy, 0.0)
     middle = 0.14 + 0.04 * step(y + 0.30, 0.5) - side
     return np.minimum(np.minimum(shell, floor), -union(middle, heart, 0.05))
+
+
+def _shell(side: Field, y: Field, anatomy: Anatomy, wider: float) -> Field:
+    """Roughly the distance to the outline of a lung, or of the ribs round it, ``wider`` than it."""
+    centre, half, top = anatomy.lung
+    size = (half + wider, _LUNG_MIDDLE - top + 1.7 * wider)
+    return ellipse(side - centre - 0.06 * (y - _LUNG_MIDDLE), y, (0.0, _LUNG_MIDDLE), size)
 
 
 def _heart_edge(x: Field, y: Field, anatomy: Anatomy) -> Field:
@@ -156,10 +186,9 @@ def _middle(x: Field, y: Field, side: Field, heart: Field, floor: Field) -> Fiel
 def _ribs(side: Field, y: Field, anatomy: Anatomy) -> Field:
     """Back ribs arch from the spine to the side wall; front ribs come back, steeper and fainter."""
     top, spacing, bright = anatomy.ribs
-    centre = 0.41 + 0.06 * (y - _LUNG_MIDDLE)
-    cage = ellipse(side - centre, y, (0.0, _LUNG_MIDDLE), (anatomy.lung + 0.035, 1.08))
+    cage = _shell(side, y, anatomy, 0.035)
     inside = np.maximum(step(cage, 0.03), step(0.40 - side, 0.04)) * step(y - top + 0.03, 0.06)
-    reach = side * (1 / (0.45 + anatomy.lung))
+    reach = side * (1 / (anatomy.lung[0] + 0.04 + anatomy.lung[1]))
     steep = 1.10 + 0.35 * y
     curve = reach * reach
     back = (y - top - steep * (0.40 * curve * np.sqrt(reach) - 0.13 * reach)) * (1 / spacing)

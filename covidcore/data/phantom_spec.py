@@ -35,6 +35,8 @@ class PhantomSpec:
     """Strength of what tells the classes apart; at 0 the lungs of all classes are healthy."""
     duplicates: int = 0
     """Files planted on top of ``images`` that repeat another file's pixels."""
+    near_duplicates: int = 0
+    """Files planted on top that repeat another picture in other clothes; every fifth mirrored."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,6 +49,7 @@ class PhantomSpec:
         _whole("size", self.size, 64, 1024)
         _whole("images_per_patient", self.images_per_patient, 1, 50)
         _whole("duplicates", self.duplicates, 0, self.images)
+        _whole("near_duplicates", self.near_duplicates, 0, self.images // 2)
         _whole("seed", self.seed, 0, 2**63 - 1)
         _number("cue_share", self.cue_share, 0, 1)
         _number("signal", self.signal, 0, 3)

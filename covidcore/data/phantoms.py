@@ -10,7 +10,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +19,21 @@ import numpy as np
 from covidcore import storage
 from covidcore.data import phantom_canvas as canvas
 from covidcore.data import phantom_findings as findings
+from covidcore.data.phantom_copies import Variety, near_copy
 from covidcore.data.phantom_drawing import Anatomy, chest
+from covidcore.data.phantom_plan import COLUMNS, Names, Shot, plan
 from covidcore.data.phantom_spec import PhantomSpec
 from covidcore.data.staging import publish, staging
 from covidcore.errors import DataError
 
-__all__ = ["PhantomSpec", "draw", "write"]
+__all__ = ["VERSION", "PhantomSpec", "draw", "write"]
+
+VERSION = 2
+"""Of the drawing: one spec and one version are one dataset, pixel by pixel."""
 
 _MADE_BY = "covidcore.data.phantoms"
-_COLUMNS = ("file", "label", "source", "patient_id", "original_name")
-
-
-@dataclass(frozen=True)
-class _Shot:
-    """One image to be drawn, and its line in the metadata."""
-
-    label: str
-    number: int
-    patient: int
-    view: int
-    seed: int
-    source: str
-    cue: bool
-
-    @property
-    def name(self) -> str:
-        return f"{self.label}-{self.number}.png"
-
-    def row(self) -> dict[str, str]:
-        original = f"p{self.patient:05d}-view{self.view}.png"
-        names = (f"{self.label}/images/{self.name}", self.label, self.source)
-        return dict(zip(_COLUMNS, (*names, f"P{self.patient:05d}", original), strict=True))
+_ATTEMPTS = 20
+"""Drawings of one image, at most, until it is like no other: one in a hundred needs two."""
 
 
 def draw(
@@ -66,7 +50,8 @@ def draw(
         return np.random.default_rng((spec.seed, seed, purpose))
 
     body, shot = chance(patient_seed, 1), chance(image_seed, 2)
-    anatomy, view = Anatomy.draw(body), canvas.View.draw(spec.size, shot)
+    anatomy = Anatomy.draw(body).breathing(shot)
+    view = canvas.View.draw(spec.size, shot)
     tissue, inside, mask = chest(view, anatomy, body)
     if spec.signal:
         ill = chance(patient_seed, 3)
@@ -76,7 +61,7 @@ def draw(
     if cue and spec.cue == "lungs":
         tissue += 0.45 * findings.sign(view, anatomy) * inside
     gain, gamma, grain, coarse = _look(spec, source)
-    gain *= shot.uniform(0.92, 1.08)
+    gain *= shot.uniform(0.88, 1.12)
     gamma *= shot.uniform(0.92, 1.12)
     grey = canvas.expose(tissue, gain, gamma, grain * shot.uniform(0.8, 1.25), coarse, shot)
     image = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
@@ -94,13 +79,22 @@ def write(spec: PhantomSpec, to: Path, progress: Callable[[int, int], None] | No
     called after each image; what it raises ends the work.
     Raises: DataError where ``to`` holds something else or the disk refuses.
     """
-    described = {"synthetic": True, "made_by": _MADE_BY, "spec": storage.plain(asdict(spec))}
+    described = {
+        "synthetic": True,
+        "made_by": _MADE_BY,
+        "version": VERSION,
+        "spec": storage.plain(asdict(spec)),
+    }
     if _is_there(to, described):
         return to
     with staging(to) as folder:
-        rows = [shot.row() for shot in _draw_all(spec, folder, progress)]
+        rows, total = [], spec.images + spec.duplicates + spec.near_duplicates
+        for shot in _draw_all(spec, folder):
+            rows.append(shot.row())
+            if progress:
+                progress(len(rows), total)
         text = io.StringIO()
-        table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
         storage.write_text(folder / "metadata.csv", text.getvalue())
@@ -131,62 +125,60 @@ def _look(spec: PhantomSpec, source: str) -> tuple[float, float, float, float]:
     return 0.97 + 0.06 * part, 1.14 - 0.06 * part, 2.2 + 1.2 * part, 0.5 * part
 
 
-def _plan(spec: PhantomSpec) -> list[_Shot]:
-    """Every image but the copies, class after class, patient after patient."""
-    shots: list[_Shot] = []
-    rng = np.random.default_rng((spec.seed, 0))
-    patient = 0
-    for position, (label, count) in enumerate(zip(spec.classes, spec.counts(), strict=True)):
-        cued = round(spec.cue_share * count) if position == 0 and spec.cue != "none" else 0
-        number = 0
-        while number < count:
-            patient += 1
-            source = spec.sources[rng.integers(len(spec.sources))]
-            views = min(int(rng.integers(1, 2 * spec.images_per_patient)), count - number)
-            for view in range(1, views + 1):
-                number += 1
-                cue = number <= cued
-                place = spec.own_source() if cue and spec.cue == "source" else source
-                shots.append(_Shot(label, number, patient, view, len(shots) + 1, place, cue))
-    return shots
-
-
-def _copies(spec: PhantomSpec, shots: list[_Shot]) -> Iterator[tuple[_Shot, _Shot]]:
-    """Pairs of an image and its planted copy; every other copy claims to be of a new patient."""
-    rng = np.random.default_rng((spec.seed, 4))
-    numbers = dict(zip(spec.classes, spec.counts(), strict=True))
-    patient = shots[-1].patient
-    for turn, chosen in enumerate(rng.permutation(len(shots))[: spec.duplicates]):
-        shot = shots[chosen]
-        numbers[shot.label] += 1
-        patient += turn % 2
-        same = shot.patient if turn % 2 == 0 else patient
-        yield shot, replace(shot, number=numbers[shot.label], patient=same, view=shot.view + 100)
-
-
-def _draw_all(
-    spec: PhantomSpec, folder: Path, progress: Callable[[int, int], None] | None
-) -> Iterator[_Shot]:
+def _draw_all(spec: PhantomSpec, folder: Path) -> Iterator[Shot]:
     """Write every image and mask, and yield what was written."""
     for label in spec.classes:
         for kind in ("images", "masks"):
             (folder / label / kind).mkdir(parents=True)
-    shots = _plan(spec)
-    total = len(shots) + spec.duplicates
-    for done, shot in enumerate(shots, 1):
-        image, mask = draw(spec, shot.label, shot.patient, shot.seed, shot.source, shot.cue)
-        _save(folder / shot.label / "images" / shot.name, image)
-        _save(folder / shot.label / "masks" / shot.name, mask.astype(np.uint8) * np.uint8(255))
-        if progress:
-            progress(done, total)
+    shots, variety = plan(spec), Variety(spec.images)
+    for shot in shots:
+        _write_pair(folder, shot, *_unlike_all_before(spec, shot, variety))
         yield shot
-    for done, (shot, copy) in enumerate(_copies(spec, shots), len(shots) + 1):
+    names = Names(spec, shots)
+    for chosen in np.random.default_rng((spec.seed, 4)).permutation(len(shots))[: spec.duplicates]:
+        copy = names.copy_of(shots[chosen])
         for kind in ("images", "masks"):
-            home = folder / shot.label / kind
-            shutil.copyfile(home / shot.name, home / copy.name)
-        if progress:
-            progress(done, total)
+            home = folder / copy.label / kind
+            shutil.copyfile(home / shots[chosen].name, home / copy.name)
         yield copy
+    planted = 0
+    for chosen in np.random.default_rng((spec.seed, 5)).permutation(len(shots)):
+        if planted == spec.near_duplicates:
+            break
+        image, mask = near_copy(*_read_pair(folder, shots[chosen]), planted)
+        if variety.is_like_one(image):
+            planted += 1
+            copy = names.copy_of(shots[chosen])
+            _write_pair(folder, copy, image, mask)
+            yield copy
+    if planted < spec.near_duplicates:
+        raise DataError(f"Only {planted} near duplicates could be planted: ask for fewer.")
+
+
+def _unlike_all_before(
+    spec: PhantomSpec, shot: Shot, variety: Variety
+) -> tuple[canvas.Grey, canvas.Mask]:
+    """Draw an image; one that happens to look like an earlier one is exposed anew."""
+    for attempt in range(_ATTEMPTS):
+        seed = shot.seed + attempt * spec.images
+        image, mask = draw(spec, shot.label, shot.patient, seed, shot.source, shot.cue)
+        if variety.is_new(image):
+            break
+    return image, mask
+
+
+def _write_pair(folder: Path, shot: Shot, image: canvas.Grey, mask: canvas.Mask) -> None:
+    _save(folder / shot.label / "images" / shot.name, image)
+    _save(folder / shot.label / "masks" / shot.name, mask.astype(np.uint8) * np.uint8(255))
+
+
+def _read_pair(folder: Path, shot: Shot) -> tuple[canvas.Grey, canvas.Mask]:
+    from PIL import Image
+
+    image, mask = (
+        np.array(Image.open(folder / shot.label / kind / shot.name)) for kind in ("images", "masks")
+    )
+    return image, mask > 0
 
 
 def _save(path: Path, pixels: canvas.Grey) -> None:

@@ -11,7 +11,7 @@ from covidcore.data.archives import Moving, is_archive, unpack
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, load, scan
 from covidcore.data.joining import join
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import VERSION, PhantomSpec, write
 from covidcore.data.uploads import title_of
 from covidcore.errors import ArchiveError, DataError
 
@@ -107,9 +107,9 @@ def _from_kaggle(
 
 def make_phantoms(images: int, settings: Settings, progress: Progress | None = None) -> Dataset:
     """Draw ``images`` synthetic radiographs below the home, or find them there, and scan them."""
-    folder = write(
-        PhantomSpec(images=images), settings.home / "phantoms" / f"phantoms-{images}", progress
-    )
+    # By version: what an older one drew is another dataset, and stays what it is.
+    below = settings.home / "phantoms" / f"v{VERSION}"
+    folder = write(PhantomSpec(images=images), below / f"phantoms-{images}", progress)
     return scan(folder, settings.home)
 
 

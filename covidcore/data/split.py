@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "val", "test")
-GROUPINGS = ("none", "patient", "near_duplicates")
+GROUPINGS = ("none", "patient", "near_duplicates", "both")
+"""What is never divided between sets; ``both``: chains of patients and near duplicates."""
+
+
+_WORDS = {"near_duplicates": "near duplicates", "both": "patient and near duplicates"}
 
 
 def parse_fractions(text: str) -> tuple[float, float, float]:
@@ -38,11 +42,11 @@ def split(
 ) -> "pd.DataFrame":
     """Deal the images of an index into train, val and test.
 
-    Groups (``patient``: the index column ``group``; ``near_duplicates``: chains of images whose
-    difference hashes lie close; ``none``: each image by itself) go whole into one set. An image
-    whose patient is unknown is a group of its own. Groups are dealt in seeded order, the large
-    ones first, each to the set that is furthest from its share of the group's classes: so every
-    class is spread as the fractions say.
+    Groups (``patient``: the index column ``group``; ``near_duplicates``: chains of images that are
+    the same picture, see `duplicates`; ``both``: chains of either; ``none``: each image by itself)
+    go whole into one set. An image whose patient is unknown is a patient of its own.
+    Groups are dealt in seeded order, the large ones first, each to the set that is furthest from
+    its share of the group's classes: so every class is spread as the fractions say.
 
     Returns the columns file, label, group, split. Raises: DataError where a class has too few
     groups for one in each set.
@@ -102,7 +106,23 @@ def group_ids(index: "pd.DataFrame", group_by: str) -> "NDArray[np.int64]":
         from covidcore.data.duplicates import near_duplicate_groups
 
         return near_duplicate_groups(index)
+    if group_by == "both":
+        return linked(group_ids(index, "patient"), group_ids(index, "near_duplicates"))
     raise RecipeError(f"“{group_by}” is not a way to group: use {', '.join(GROUPINGS)}.")
+
+
+def linked(*groupings: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """A number a row; rows that any grouping ``(N,)`` keeps together, in chains, share one."""
+    import numpy as np
+
+    from covidcore.data.duplicates import connected
+
+    firsts = []
+    for groups in groupings:
+        _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+        firsts.append(first[inverse])
+    rows = np.arange(len(groupings[0]))
+    return connected(len(rows), np.tile(rows, len(groupings)), np.concatenate(firsts))
 
 
 def _check_dealt(
@@ -114,13 +134,18 @@ def _check_dealt(
         if missing.any():
             raise DataError(
                 f"No {name} images are left for class “{classes[int(missing.argmax())]}” when "
-                f"images are grouped by {group_by.replace('_', ' ')}: use another group_by or "
+                f"images are grouped by {_WORDS.get(group_by, group_by)}: use another group_by or "
                 "split."
             )
 
 
 def _check_enough(counts: "NDArray[np.int64]", classes: list[str], group_by: str) -> None:
-    unit = {"none": "images", "patient": "patients"}.get(group_by, "groups of near duplicates")
+    unit = {
+        "none": "images",
+        "patient": "patients",
+        "near_duplicates": "groups of near duplicates",
+        "both": "groups of patients and near duplicates",
+    }[group_by]
     for name, have in zip(classes, (counts > 0).sum(axis=0), strict=True):
         if have < len(SPLITS):
             raise DataError(

@@ -6,36 +6,16 @@ Wilson's interval takes images as independent. The bootstrap does not: it draws 
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from covidcore.errors import DataError
 from covidcore.evaluation.metrics import FloatArray, IntArray, f1, mean_defined, recall
+from covidcore.proportions import check_confidence
+from covidcore.proportions import wilson as wilson  # offered from here too
 
 _CELLS_A_CHUNK = 2_000_000  # draws held at once: 16 MB
-
-
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Bounds of a proportion that stay inside [0, 1] even for small counts.
-
-    Returns NaN bounds when there were no trials. Source: Wilson 1927; Brown, Cai & DasGupta 2001,
-    eq. 4. Raises: DataError unless 0 <= successes <= trials and 0 < confidence < 1.
-    """
-    if not 0 <= successes <= trials:
-        raise DataError(f"{successes} successes can not come from {trials} trials.")
-    _check(confidence)
-    if trials == 0:
-        return math.nan, math.nan
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, spread = successes / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    # At 0 and at all the bound is exact; rounding would leave it a hair inside or outside.
-    low = 0.0 if successes == 0 else middle - half
-    high = 1.0 if successes == trials else middle + half
-    return low, high
 
 
 def bootstrap(
@@ -56,7 +36,7 @@ def bootstrap(
     is wrong the interval is (1, 1), which is too narrow; Wilson's is not. Source: Efron 1979;
     Field & Welsh 2007 (cluster bootstrap).
     """
-    _check(confidence)
+    check_confidence(confidence)
     per_group = _group_matrices(truth, predicted, groups, classes)
     if len(per_group) < 2:
         return {"balanced_accuracy": (math.nan, math.nan), "macro_f1": (math.nan, math.nan)}
@@ -106,8 +86,3 @@ def _resampled(per_group: IntArray, resamples: int, rng: np.random.Generator) ->
 def _bounds(values: FloatArray, tail: float) -> tuple[float, float]:
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _check(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise DataError(f"A confidence of {confidence} is not between 0 and 1, for example 0.95.")

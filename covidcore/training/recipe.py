@@ -81,7 +81,7 @@ class Recipe:
     split: str = "70/10/20"
     """Per cent of images for training, validation and test."""
     group_by: str = "patient"
-    """What is never divided between sets: none, patient or near_duplicates."""
+    """What is never divided between sets: none, patient, near_duplicates or both."""
     exclude_sources: tuple[str, ...] = ()
     """Sources whose images are left out altogether."""
     patience: int = 0

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from covidcore.data import duplicates
 from covidcore.data.duplicates import (
     count_duplicates,
     near_duplicate_groups,
@@ -29,6 +30,13 @@ def index_of(*images: np.ndarray) -> pd.DataFrame:
             "dhash": [f"{dhash(image):016x}" for image in images],
             "thumbnail": [thumbnail(image) for image in images],
         }
+    )
+
+
+def pairs(index: pd.DataFrame) -> list[tuple[int, int, bool]]:
+    found = near_duplicate_pairs(index)
+    return list(
+        zip(found.first.tolist(), found.second.tolist(), found.mirrored.tolist(), strict=True)
     )
 
 
@@ -76,25 +84,61 @@ def test_the_same_chest_in_other_clothes_is_near(
     changed: Callable[[np.ndarray], np.ndarray], chests: list[np.ndarray]
 ) -> None:
     for image in chests:
-        assert [list(part) for part in near_duplicate_pairs(index_of(image, changed(image)))] == [
-            [0],
-            [1],
+        assert pairs(index_of(image, changed(image))) == [(0, 1, False)]
+
+
+def test_a_mirrored_copy_is_near_and_said_to_be_mirrored(chests: list[np.ndarray]) -> None:
+    for image in chests[:12]:
+        turned = np.ascontiguousarray(image[:, ::-1])
+        assert pairs(index_of(image, jpeg(turned, 60))) == [(0, 1, True)]
+        assert pairs(index_of(turned, image, jpeg(image, 60))) == [
+            (0, 1, True),
+            (0, 2, True),
+            (1, 2, False),
         ]
 
 
-def test_mirrored_turned_and_negative_images_are_others(chests: list[np.ndarray]) -> None:
+def test_turned_and_negative_images_are_others(chests: list[np.ndarray]) -> None:
     for image in chests[:12]:
-        index = index_of(image, image[:, ::-1], image.T, 255 - image)
-        assert len(near_duplicate_pairs(index)[0]) == 0
+        assert pairs(index_of(image, image.T, image[::-1], 255 - image)) == []
 
 
-def test_phantoms_of_different_patients_are_mostly_others(tmp_path: Path, home: Path) -> None:
-    """Measured: 47 of 28,508 pairs at 96 px (0.2 %), against 9 of 172 of one patient (5 %)."""
-    index = scan(write(PhantomSpec(images=120, size=96), tmp_path / "set"), home).index
-    first, second = near_duplicate_pairs(index)
-    patients = index["group"].to_numpy()
-    different = int((patients[first] != patients[second]).sum())
-    assert different / (len(index) * (len(index) - 1) / 2) < 0.005
+def test_a_picture_that_is_its_own_mirror_image_is_near_once() -> None:
+    half = picture(3, 48, 24)
+    whole = np.hstack([half, half[:, ::-1]])
+    assert pairs(index_of(whole, jpeg(whole, 80))) == [(0, 1, False)]
+
+
+def test_every_pair_is_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [picture(seed) for seed in range(40)]
+    images += [jpeg(image, 70) for image in images[:30]]
+    images += [jpeg(image[:, ::-1], 70) for image in images[:5]]
+    index = index_of(*images)
+    whole = pairs(index)
+    planted = [(n, n + 40, False) for n in range(30)]
+    planted += [(n, n + 70, True) for n in range(5)] + [(n + 40, n + 70, True) for n in range(5)]
+    assert whole == sorted(planted)
+    monkeypatch.setattr(duplicates, "_BLOCK", 300)
+    assert pairs(index) == whole
+
+
+def test_correlations_are_of_the_thumbnails(chests: list[np.ndarray]) -> None:
+    other = np.clip(chests[0] * 1.3 - 20, 0, 255).astype(np.uint8)
+    index = index_of(chests[0], other)
+    levels = [np.frombuffer(value, np.uint8) for value in index["thumbnail"]]
+    found = near_duplicate_pairs(index).correlation
+    np.testing.assert_allclose(found, [np.corrcoef(levels)[0, 1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("seed", "images", "exact", "near"), [(0, 240, 0, 0), (1, 120, 3, 20)])
+def test_phantoms_are_copies_of_one_another_only_where_planted(
+    tmp_path: Path, home: Path, seed: int, images: int, exact: int, near: int
+) -> None:
+    spec = PhantomSpec(images=images, size=64, seed=seed, duplicates=exact, near_duplicates=near)
+    dataset = scan(write(spec, tmp_path / "set"), home)
+    assert dataset.duplicates == {"exact": exact, "near": near}
+    found = near_duplicate_pairs(dataset.index.drop_duplicates("pixel_sha256"))
+    assert int(found.mirrored.sum()) == near // 5
 
 
 def test_pictures_that_share_no_more_than_a_hash_are_not_near() -> None:
@@ -105,7 +149,7 @@ def test_pictures_that_share_no_more_than_a_hash_are_not_near() -> None:
     other[72:] = other[72:] * 0.1
     other = other.astype(np.uint8)
     assert (dhash(image) ^ dhash(other)).bit_count() <= 5
-    assert len(near_duplicate_pairs(index_of(image, other))[0]) == 0
+    assert pairs(index_of(image, other)) == []
 
 
 def test_groups_are_chains_and_copies_share_their_picture() -> None:

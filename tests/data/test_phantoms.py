@@ -223,9 +223,29 @@ def test_planted_copies_are_exactly_as_many_as_asked(tmp_path: Path, count: int)
         assert {pair["patient_id"].nunique() for _, pair in same} == {1, 2}
 
 
+def test_planted_near_copies_keep_their_label_and_mask(tmp_path: Path) -> None:
+    folder = write(replace(SMALL, near_duplicates=5), tmp_path / "copies")
+    rows = table(folder)
+    originals, copies = rows[:30], rows[30:]
+    assert len(copies) == 5 and rows["file"].is_unique
+    mirrored = 0
+    for file, label in copies[["file", "label"]].itertuples(index=False):
+        image, mask = pixels(folder / file), pixels(mask_of(folder, file))
+        same = originals[originals["label"] == label]["file"]
+        straight = [one for one in same if np.array_equal(pixels(mask_of(folder, one)), mask)]
+        turned = mask[:, ::-1]
+        flipped = [one for one in same if np.array_equal(pixels(mask_of(folder, one)), turned)]
+        (source,) = straight + flipped
+        before = pixels(folder / source)
+        assert not np.array_equal(image, before)
+        mirrored += len(flipped)
+        assert np.array_equal(image, before[:, ::-1]) == bool(flipped)
+    assert mirrored == 1
+
+
 def test_progress_counts_to_the_total(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    spec = replace(SMALL, images=9, duplicates=2)
+    spec = replace(SMALL, images=9, duplicates=1, near_duplicates=1)
     write(spec, tmp_path / "set", lambda done, total: seen.append((done, total)))
     assert seen == [(done, 11) for done in range(1, 12)]
 
@@ -307,6 +327,7 @@ def test_odd_but_harmless_class_names_survive(tmp_path: Path) -> None:
         {"signal": "1"},
         {"duplicates": -1},
         {"duplicates": 31},
+        {"near_duplicates": 16},
         {"seed": -1},
     ],
     ids=repr,

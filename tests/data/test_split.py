@@ -169,6 +169,24 @@ def test_planted_duplicates_stay_together() -> None:
     assert apart > 0
 
 
+def test_both_keeps_patients_and_near_duplicates_together_in_chains() -> None:
+    """Patient p has images 0 and 1; 1 is 2 again, which is one of q's; 3 and 4 are alike."""
+    pictures = [picture(seed) for seed in range(40)]
+    pictures[2], pictures[4] = pictures[1] // 2 + 30, pictures[3]
+    index = index_of({"a": 20, "b": 20})
+    index.loc[[0, 1], "group"], index.loc[[2, 30], "group"] = "p", "q"
+    index["pixel_sha256"] = [sha256_bytes(pixels.tobytes()) for pixels in pictures]
+    index["dhash"] = [f"{dhash(pixels):016x}" for pixels in pictures]
+    index["thumbnail"] = [thumbnail(pixels) for pixels in pictures]
+    groups = group_ids(index, "both")
+    assert len(set(groups[[0, 1, 2, 30]])) == 1
+    assert groups[3] == groups[4]
+    assert len(set(groups)) == 40 - 3 - 1
+    for seed in range(5):
+        dealt = split(index, seed=seed, group_by="both")["split"]
+        assert dealt[[0, 1, 2, 30]].nunique() == dealt[[3, 4]].nunique() == 1
+
+
 @pytest.mark.parametrize(
     ("sizes", "group_by", "sentence"),
     [
