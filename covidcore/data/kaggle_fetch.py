@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from covidcore import storage
 from covidcore.config import Settings
-from covidcore.data.kaggle import Folder, Handle, by_hand
+from covidcore.data.kaggle_folder import Folder, Handle, by_hand
 from covidcore.errors import CovidcoreError, DataError
 
 _TRIES = 4

@@ -11,6 +11,7 @@ from covidcore.data.archives import Moving, is_archive, unpack
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, load, scan
 from covidcore.data.joining import join
+from covidcore.data.kaggle_folder import Handle
 from covidcore.data.phantoms import VERSION, PhantomSpec, write
 from covidcore.data.uploads import title_of
 from covidcore.errors import ArchiveError, DataError
@@ -88,7 +89,7 @@ def _from_archive(
 
 
 def _from_kaggle(
-    wanted: kaggle.Handle, settings: Settings, progress: Progress | None, moving: Moving | None
+    wanted: Handle, settings: Settings, progress: Progress | None, moving: Moving | None
 ) -> Dataset:
     """A version that was brought in before, else the one asked for, downloaded and unpacked."""
     folder = kaggle.imported(wanted, settings)

@@ -226,6 +226,7 @@ HOSTILE: dict[str, tuple[list[Part], str]] = {
     "outside": ([Part("COVID/x.png", PNG, offset=10_000_000)], "overlap"),
     "check sum": ([Part("COVID/x.png", PNG, crc=7)], "is damaged at “COVID/x.png”"),
     "two names": ([Part("COVID/x.png", PNG, inner_name=b"COVID/y.png")], "differs from place"),
+    "data elsewhere": ([Part("COVID/x.png", PNG, inner_extra=500)], "differs from place to place"),
     "no header": ([Part("COVID/x.png", PNG, offset=1)], "overlap|damaged"),
     "only one class": ([Part("COVID/x.png", PNG)], "Only one class, “COVID”, was found in "),
     "an empty class": ([Part("Other/")], "The class folder “Other” in .* holds no PNG"),

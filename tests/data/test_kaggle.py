@@ -15,7 +15,8 @@ import pytest
 from covidcore.config import Settings
 from covidcore.data import kaggle
 from covidcore.data.index import scan
-from covidcore.data.kaggle import DEFAULT, Folder, Handle, cancel, fetch, parse, start, state
+from covidcore.data.kaggle import DEFAULT, cancel, fetch, parse, start, state
+from covidcore.data.kaggle_folder import Folder, Handle
 from covidcore.data.sources import resolve
 from covidcore.errors import ArchiveError, DataError, Stopped
 from tests.conftest import ROOT, MakeDataset

@@ -25,6 +25,8 @@ class Part:
     """Where the list says that it begins."""
     inner_name: bytes | None = None
     """In its own header."""
+    inner_extra: int = 0
+    """Bytes that its own header claims before the data, and that are not there."""
 
     @property
     def raw(self) -> bytes:
@@ -49,7 +51,8 @@ def archive(*parts: Part, long_end: bool = False) -> bytes:
         inner = raw if part.inner_name is None else part.inner_name
         offset = len(body) if part.offset is None else part.offset
         about = (20, flags, part.method, 0, 33, crc, len(packed), size)
-        body += struct.pack("<4s5H3L2H", b"PK\3\4", *about, len(inner), 0) + inner + packed
+        body += struct.pack("<4s5H3L2H", b"PK\3\4", *about, len(inner), part.inner_extra)
+        body += inner + packed
         listed += struct.pack(
             "<4s6H3L5H2L", b"PK\1\2", 0x314, *about, len(raw), 0, 0, 0, 0, part.mode << 16, offset
         )
