@@ -28,11 +28,15 @@ def announce(store: "RunStore") -> None:
     seen = {info.run for info in first if not info.state.ended}
     st.session_state[_SEEN] = seen
     if seen:
-        st.fragment(_watch, run_every=_EVERY)(store)
+        looked = [True]  # just now: the first drawing need not look again
+        st.fragment(_watch, run_every=_EVERY)(store, looked)
 
 
-def _watch(store: "RunStore") -> None:
+def _watch(store: "RunStore", looked: list[bool]) -> None:
     """Draw the page again once something has ended: it shows the news, and where things stand."""
+    if looked:
+        looked.clear()
+        return
     infos = store.list()
     if _ended(infos):
         _keep_news(infos)

@@ -29,8 +29,9 @@ with shared.frame("Train", "Choose a recipe; it runs in the background, also whe
     def lists() -> None:
         """What waits, and every run. Sweeps have their place between the two."""
         with shared.told():
-            train_runs.queue(store)
-            train_runs.all_runs(store)
+            now = store.list()
+            train_runs.queue(store, now)
+            train_runs.all_runs(store, now)
 
     if run:
         live(run.run)

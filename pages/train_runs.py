@@ -87,9 +87,9 @@ def curves(histories: dict[str, pd.DataFrame]) -> None:
             )
 
 
-def queue(store: RunStore) -> None:
+def queue(store: RunStore, every: list[RunInfo]) -> None:
     """What runs and what waits, in the order in which it will start."""
-    infos = {info.run: info for info in store.list() if not info.state.ended}
+    infos = {info.run: info for info in every if not info.state.ended}
     if store.queue.problem:
         st.warning(markdown(store.queue.problem), icon=":material/warning:")
     if not infos:
@@ -126,10 +126,9 @@ def _in_line(store: RunStore, info: RunInfo, place: int, length: int) -> None:
         st.rerun()
 
 
-def all_runs(store: RunStore) -> None:
+def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
     """Every run of this home, the newest first; chosen rows can be compared and removed."""
     st.header("All runs", anchor=False)
-    infos = store.list()
     if not infos:
         st.info("No runs yet. Choose a preset above and train it.", icon=":material/info:")
         return

@@ -30,10 +30,11 @@ def learned(folders: Iterable[Path]) -> dict[str, Rates]:
     found: dict[str, list[Rates]] = {}
     for folder, _ in zip(folders, range(_RUNS), strict=False):
         try:
-            key, rates = _of_run(folder, (folder / "status.json").stat().st_mtime_ns)
-        except (CovidcoreError, OSError, ValueError, KeyError, TypeError):
-            continue  # not finished, of another machine, or damaged
-        found.setdefault(key, []).append(rates)
+            told = _told(folder, (folder / "status.json").stat().st_mtime_ns)
+        except OSError:
+            continue  # removed meanwhile
+        if told:
+            found.setdefault(told[0], []).append(told[1])
     return {key: _fastest(rates[:_OF_A_KEY]) for key, rates in found.items()}
 
 
@@ -50,8 +51,16 @@ def _fastest(rates: list[Rates]) -> Rates:
 
 
 @functools.lru_cache(maxsize=4 * _RUNS)
-def _of_run(path: Path, _: int) -> tuple[str, Rates]:
-    """Cost key and rates of one run; the second argument is when it was last written.
+def _told(path: Path, _: int) -> tuple[str, Rates] | None:
+    """What one run tells; read again where the second argument, its time of writing, is another."""
+    try:
+        return _of_run(path)
+    except (CovidcoreError, OSError, ValueError, KeyError, TypeError):
+        return None  # not finished, of another machine, or damaged
+
+
+def _of_run(path: Path) -> tuple[str, Rates]:
+    """Cost key and rates of one run.
 
     Raises: ValueError where it can not tell them.
     """

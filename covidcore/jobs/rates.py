@@ -5,6 +5,7 @@ A probe measures them before the first run (``probe``); finished runs tell them 
 """
 
 import contextlib
+import functools
 import importlib.metadata
 import math
 import os
@@ -81,6 +82,7 @@ def cost_key(recipe: Recipe) -> str:
     )
 
 
+@functools.cache
 def machine() -> str:
     """This machine with its torch: rates of another one are not used."""
     try:
