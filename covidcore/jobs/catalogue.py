@@ -37,6 +37,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS runs
 _PATIENCE_SECONDS = 1.0
 """How long another process may hold the index before it is made anew."""
 _ENDED = {state.value: state for state in (State.DONE, State.FAILED, State.CANCELLED)}
+_NOTHING_LIVE = tuple(RunInfo._field_defaults.values())
 
 Entries: TypeAlias = dict[str, tuple[str, RunInfo]]
 """Run -> the stamp of its status file, and what was read."""
@@ -66,8 +67,10 @@ class Catalogue:
         outdated, known = found or {}, Entries()
         look, fresh = Look([], [], []), []
         for run, stamp in self._stamps():
-            if run in outdated and outdated[run][0] == stamp:
-                known[run] = outdated.pop(run)
+            entry = outdated.get(run)
+            if entry and entry[0] == stamp:
+                known[run] = entry
+                del outdated[run]
                 continue
             folder = RunFolder(self._runs / run)
             if not folder.job.is_file():
@@ -184,6 +187,6 @@ def _decoded(rows: list[tuple[str, str, int, bytes]]) -> Entries:
     rows = [row for row in rows if zlib.crc32(row[3]) == row[2]]
     infos = json.loads(b"[" + b",".join(row[3] for row in rows) + b"]")
     return {
-        run: (stamp, RunInfo(own, name, _ENDED[state], *others))
+        run: (stamp, RunInfo._make((own, name, _ENDED[state], *others, *_NOTHING_LIVE)))
         for (run, stamp, _, _), (own, name, state, *others) in zip(rows, infos, strict=True)
     }
