@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from safetensors import safe_open
 
 from covidcore.config import Settings
 from covidcore.data.index import Dataset, scan
@@ -73,6 +76,20 @@ def worker_pid(folder: Path) -> int | None:
         if "covidcore.jobs.worker" in command and f" {folder} " in command:
             return pid
     return None
+
+
+def rank_pids(folder: Path) -> list[int]:
+    """The processes that train a run together: torchrun's own, and those that it started."""
+    words = f" covidcore.jobs.ranks {folder}"
+    found = [(command, pid) for pid, command in _processes() if command.endswith(words)]
+    return [pid for command, pid in sorted(found, key=lambda one: "torchrun" not in one[0])]
+
+
+def stored_step(folder: Path) -> dict[str, int]:
+    """The position that a run's checkpoint holds."""
+    with safe_open(folder / "last.safetensors", framework="np") as file:
+        step: dict[str, int] = json.loads(file.metadata()["position"])["step"]
+        return step
 
 
 def _processes() -> Iterator[tuple[int, str]]:

@@ -28,6 +28,7 @@ NO_TORCH = (
     *("training/recipe", "model/weights", "inference/table", "cli", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
+    *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
 )
 
 
