@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import safe_open
+
 from covidcore.config import Settings
 from covidcore.data.index import Dataset, scan
 from covidcore.jobs.folder import RunFolder, State
@@ -95,6 +97,20 @@ def worker_pid(folder: Path) -> int | None:
         if "covidcore.jobs.worker" in command and f" {folder} " in command and not shell:
             return pid
     return None
+
+
+def rank_pids(folder: Path) -> list[int]:
+    """The processes that train a run together: torchrun's own, and those that it started."""
+    words = f" covidcore.jobs.ranks {folder}"
+    found = [(command, pid) for pid, command in processes() if command.endswith(words)]
+    return [pid for command, pid in sorted(found, key=lambda one: "torchrun" not in one[0])]
+
+
+def stored_step(folder: Path) -> dict[str, int]:
+    """The position that a run's checkpoint holds."""
+    with safe_open(folder / "last.safetensors", framework="np") as file:
+        step: dict[str, int] = json.loads(file.metadata()["position"])["step"]
+        return step
 
 
 def processes() -> Iterator[tuple[int, str]]:

@@ -34,6 +34,7 @@ NO_TORCH = (
     *("jobs/grid", "jobs/sweeps", "jobs/sweep_info"),
     *("jobs/estimate", "jobs/learned", "jobs/probe", "jobs/rates", "model/at_hand"),
     *("model/preprocess", "training/sizes", "training/stored"),
+    *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
 )
 
 

@@ -82,6 +82,7 @@ class RunFolder:
         self.history = path / "history.csv"
         self.log = path / "log.txt"
         self.last = path / "last.safetensors"
+        self.failure = path / "failure.json"
         self.predictions = path / "predictions.parquet"
         self.report = path / "report.json"
         self.lock = path / "lock"

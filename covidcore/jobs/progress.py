@@ -8,21 +8,28 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from covidcore import storage
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.rates import machine
-from covidcore.jobs.watchdog import Watchdog
 
 _EVERY = 0.5  # seconds between progress lines
 
 
-class Reporter:
-    """Writes progress lines, and stops the work where the run was asked to stop."""
+class Stopper(Protocol):
+    """Knows whether the work shall end."""
 
-    def __init__(self, folder: RunFolder, watchdog: Watchdog) -> None:
-        self._folder, self._watchdog = folder, watchdog
+    def check(self) -> None:
+        """Raises: Stopped where it shall."""
+        ...
+
+
+class Reporter:
+    """Writes progress lines, unless it is ``quiet``, and stops the work where it shall end."""
+
+    def __init__(self, folder: RunFolder, stopper: Stopper, quiet: bool = False) -> None:
+        self._folder, self._stopper, self._quiet = folder, stopper, quiet
         self._last = 0.0
         self._processor = time.process_time(), time.monotonic()
         self._share: int | None = None
@@ -45,7 +52,7 @@ class Reporter:
 
     def check(self) -> None:
         """Raises: Stopped where somebody asked the run to stop."""
-        self._watchdog.check()
+        self._stopper.check()
 
     def progress(self, phase: str, step: int, steps: int, **values: Any) -> None:
         """Where the work stands; written twice a second at most, and at the end of a phase.
@@ -84,7 +91,8 @@ class Reporter:
         return {"memory_mb": _memory_mb(), "processor_percent": self._share}
 
     def _write(self, event: str, **values: Any) -> None:
-        self._say(json.dumps(storage.plain({"event": event, "time": now(), **values})) + "\n")
+        if not self._quiet:
+            self._say(json.dumps(storage.plain({"event": event, "time": now(), **values})) + "\n")
 
     @staticmethod
     def _say(text: str) -> None:

@@ -70,7 +70,7 @@ class RayRunner:
             "submission_id": key,
             "runtime_env": {"env_vars": {**environment, "PYTHONUNBUFFERED": "1"}},
             "metadata": {"run": folder.run, "home": str(self._settings.home)},
-            "entrypoint_num_cpus": max(1, recipe["threads"]),
+            "entrypoint_num_cpus": recipe.get("workers", 1) * max(1, recipe["threads"]),
         }
         try:
             self._ask("POST", "/api/jobs/", job)

@@ -20,16 +20,22 @@ BRIGHTNESS = 25.0
 """Grey levels of 255, either way."""
 
 
-def augment(squares: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    squares: torch.Tensor,
+    generator: torch.Generator,
+    of: int | None = None,
+    share: slice = slice(None),
+) -> torch.Tensor:
     """Vary grey squares ``(N, S, S)`` with values 0 to 255; float32 of the same shape and range.
 
     What comes in from beyond the border is black. ``generator`` lives on the CPU, so that a
-    seed means the same everywhere.
+    seed means the same everywhere. Where the squares are but a ``share`` of a batch ``of`` so
+    many, they become what they would become in the whole batch.
     """
-    n = len(squares)
+    n = len(squares) if of is None else of
 
     def draw(width: float) -> torch.Tensor:
-        return (torch.rand(n, generator=generator) * 2 - 1) * width
+        return ((torch.rand(n, generator=generator) * 2 - 1) * width)[share]
 
     angle = draw(math.radians(ROTATION))
     scale = 1 + draw(SCALE)

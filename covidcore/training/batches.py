@@ -1,7 +1,6 @@
 """Batches for the loop: from pixels where everything is trained, else from cached activations."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +16,13 @@ from covidcore.training.sizes import image_sizes as image_sizes  # of the batche
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_VALIDATION_BATCH = 64
+_ALL = slice(None)
 
 
 class _Labelled(ABC):
     """Rows of a dataset that train and that validate, with their classes."""
+
+    val_batch = 64
 
     def __init__(
         self,
@@ -42,11 +43,10 @@ class _Labelled(ABC):
         """Class numbers of the training images at positions ``rows``."""
         return self.labels[torch.from_numpy(self.train_rows[rows.numpy()]).to(device())]
 
-    def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Inputs and labels of the validation images."""
-        for start in range(0, len(self.val_rows), _VALIDATION_BATCH):
-            rows = self.val_rows[start : start + _VALIDATION_BATCH]
-            yield self.plain(rows), self.labels[torch.from_numpy(rows).to(device())]
+    def validation(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and labels of the validation images' batch of that number, from 0."""
+        rows = self.val_rows[number * self.val_batch : (number + 1) * self.val_batch]
+        return self.plain(rows), self.labels[torch.from_numpy(rows).to(device())]
 
     @abstractmethod
     def plain(self, rows: "NDArray[np.int64]") -> torch.Tensor:
@@ -67,11 +67,13 @@ class PixelBatches(_Labelled):
         super().__init__(**rows)  # type: ignore[arg-type]
         self.pixels, self.spec, self.varied, self.sizes = pixels, spec, varied, sizes
 
-    def train(self, rows: torch.Tensor, epoch: int, generator: torch.Generator) -> torch.Tensor:
+    def train(
+        self, rows: torch.Tensor, epoch: int, generator: torch.Generator, share: slice = _ALL
+    ) -> torch.Tensor:
         """Images ``(n, 3, size, size)`` for this epoch's size."""
-        squares = self._squares(self.train_rows[rows.numpy()])
+        squares = self._squares(self.train_rows[rows[share].numpy()])
         if self.varied:
-            squares = augment(squares, generator)
+            squares = augment(squares, generator, len(rows), share)
         size = self.sizes[epoch - 1]
         if size != squares.shape[-1]:
             squares = functional.interpolate(
@@ -99,12 +101,15 @@ class ActivationBatches(_Labelled):
         super().__init__(**rows)  # type: ignore[arg-type]
         self.variants, self.seed = variants, seed
 
-    def train(self, rows: torch.Tensor, epoch: int, generator: torch.Generator) -> torch.Tensor:
+    def train(
+        self, rows: torch.Tensor, epoch: int, generator: torch.Generator, share: slice = _ALL
+    ) -> torch.Tensor:
         """Activations ``(n, ...)``, over the epochs every variant of an image about as often."""
         count = len(self.variants)
         # A random first variant an image, then one further each epoch: no variant is met twice
         # before all were met once.
         first = torch.randint(count, (self.train_size,), generator=seeded(self.seed, 0))
+        rows = rows[share]
         chosen = (first[rows] + epoch) % count
         places = self.train_rows[rows.numpy()]
         picked = [

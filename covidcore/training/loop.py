@@ -3,6 +3,9 @@
 Everything random in a step is drawn from a seed made of (recipe seed, epoch, step). So nothing
 but weights, optimiser state and the position has to be kept for a run to go on where it stopped,
 and the result is the same, bit for bit, as if it had not.
+
+Several processes may train together (a ``Group``): each runs this loop on its share of the images
+of every step and on every so-many-th batch of the validation, and all come to the same figures.
 """
 
 import math
@@ -15,8 +18,10 @@ from torch import nn
 from torch.nn import functional
 
 from covidcore.failpoints import reach
+from covidcore.training.group import Group
 from covidcore.training.precision import autocast
 from covidcore.training.recipe import Recipe
+from covidcore.training.spanning import spread
 
 
 class Batches(Protocol):
@@ -25,19 +30,26 @@ class Batches(Protocol):
     classes: int
     train_size: int
     val_size: int
+    val_batch: int
+    """Validation images in a batch; there may be fewer in the last."""
     class_counts: torch.Tensor
     """Training images a class, ``(C,)``."""
 
-    def train(self, rows: torch.Tensor, epoch: int, generator: torch.Generator) -> torch.Tensor:
-        """Inputs of the training images at positions ``rows``, varied for this epoch."""
+    def train(
+        self, rows: torch.Tensor, epoch: int, generator: torch.Generator, share: slice
+    ) -> torch.Tensor:
+        """Inputs of the training images at positions ``rows[share]``, varied for this epoch.
+
+        What is random is drawn for all ``rows``: a share of them is the same in any share.
+        """
         ...
 
     def train_labels(self, rows: torch.Tensor) -> torch.Tensor:
-        """Class numbers of the same, int64."""
+        """Class numbers of the training images at positions ``rows``, int64."""
         ...
 
-    def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Inputs and labels of the validation images, as they are."""
+    def validation(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and labels of one batch of validation images, as they are."""
         ...
 
 
@@ -128,13 +140,16 @@ def fit(
     optimiser: torch.optim.Optimizer,
     precision: str,
     start: Step | None = None,
+    group: Group | None = None,
 ) -> Iterator[Step | Validating | EpochResult]:
     """Train ``tail`` in place; yields after every step and at the end of every epoch.
 
     The caller may stop at any yield; weights and optimiser are then whole, and the last ``Step``
     says where ``start`` goes on. Patience, checkpoints and the choice of the best epoch are the
-    caller's.
+    caller's. The processes of a ``group`` begin with the same weights and optimiser.
     """
+    group = group or Group()
+    network = spread(tail, group)
     # Two images a step at the least: normalisation over a batch of one means nothing.
     steps = max(1, min(math.ceil(batches.train_size / recipe.batch_size), batches.train_size // 2))
     weights = _class_weights(batches, recipe)
@@ -150,22 +165,27 @@ def fit(
             if step <= start.step:
                 continue
             torch.manual_seed(_mix(recipe.seed, epoch, step))  # dropout
-            images = batches.train(rows, epoch, seeded(recipe.seed, epoch, step))
+            mine = group.share(len(rows))
+            images = batches.train(rows, epoch, seeded(recipe.seed, epoch, step), mine)
             labels = batches.train_labels(rows)
             with autocast(precision):
-                logits = tail(images).float()
-            loss = functional.cross_entropy(
-                logits, labels, weight=weights, label_smoothing=recipe.label_smoothing
+                logits = network(images).float()
+            loss = _part_of_mean(labels, mine, weights) * functional.cross_entropy(
+                logits, labels[mine], weight=weights, label_smoothing=recipe.label_smoothing
             )
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            # The processes' gradients are averaged, and shall be summed.
+            (loss * group.size).backward()  # type: ignore[no-untyped-call]
             reach("batch")
             optimiser.step()
-            total_loss += loss.item() * len(rows)
-            right += int((logits.argmax(1) == labels).sum())
-            yield Step(epoch, step, steps, loss.item(), len(rows), total_loss, right)
+            hits = (logits.argmax(1) == labels[mine]).sum()
+            figures = torch.tensor([loss.item(), hits.item()], dtype=torch.float64)
+            mean_loss, met = group.total(figures).tolist()
+            total_loss += mean_loss * len(rows)
+            right += int(met)
+            yield Step(epoch, step, steps, mean_loss, len(rows), total_loss, right)
         start = Step()
-        val_loss, val_accuracy = yield from _validate(tail, batches, precision, epoch)
+        val_loss, val_accuracy = yield from _validate(tail, batches, precision, epoch, group)
         yield EpochResult(
             epoch=epoch,
             train_loss=total_loss / batches.train_size,
@@ -183,22 +203,36 @@ def _set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float)
     return rate
 
 
+def _part_of_mean(labels: torch.Tensor, mine: slice, weights: torch.Tensor | None) -> torch.Tensor:
+    """How much the mean loss of a share counts in that of all images with ``labels``."""
+    counts = torch.ones_like(labels, dtype=torch.float32) if weights is None else weights[labels]
+    return counts[mine].sum() / counts.sum()
+
+
 def _validate(
-    tail: nn.Module, batches: Batches, precision: str, epoch: int
+    tail: nn.Module, batches: Batches, precision: str, epoch: int, group: Group
 ) -> Generator[Validating, None, tuple[float, float]]:
-    """Mean cross-entropy (no weights, no smoothing) and accuracy on the validation images."""
+    """Mean cross-entropy (no weights, no smoothing) and accuracy on the validation images.
+
+    The processes take turns; sums are made of the batches in their order, whoever had them.
+    """
     tail.eval()
-    loss, right, seen = 0.0, 0, 0
-    for images, labels in batches.validation():
-        # Not around the yield: the mode would reach into the caller.
-        with torch.inference_mode(), autocast(precision):
-            logits = tail(images).float()
-            loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+    count = math.ceil(batches.val_size / batches.val_batch)
+    figures = torch.zeros((2, count), dtype=torch.float64)
+    for first in range(0, count, group.size):
+        number = first + group.rank
+        if number < count:
+            images, labels = batches.validation(number)
+            # Not around the yield: the mode would reach into the caller.
+            with torch.inference_mode(), autocast(precision):
+                logits = tail(images).float()
+                loss = functional.cross_entropy(logits, labels, reduction="sum")
+            figures[:, number] = torch.tensor([loss, (logits.argmax(1) == labels).sum()])
         reach("validation")
-        right += int((logits.argmax(1) == labels).sum())
-        seen += len(labels)
+        seen = min((first + group.size) * batches.val_batch, batches.val_size)
         yield Validating(epoch, seen, batches.val_size)
-    return loss / seen, right / seen
+    losses, right = group.total(figures).tolist()
+    return sum(losses) / batches.val_size, sum(right) / batches.val_size
 
 
 def seeded(*parts: int) -> torch.Generator:

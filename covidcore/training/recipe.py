@@ -36,7 +36,10 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "patience": (0, 1000),
     "threads": (0, 256),
+    "workers": (1, 64),
 }
+
+_NOT_IN_THE_KEY = ("threads", "workers", "weights")
 
 VARIANTS = 4
 """Stored versions of each image where activations are cached: as it is, and three varied."""
@@ -89,7 +92,9 @@ class Recipe:
     precision: str = "auto"
     """fp32, bf16, or auto: bf16 where a short trial shows that it is faster."""
     threads: int = 0
-    """CPU threads; 0: all. Not part of a run's identity."""
+    """CPU threads of a process; 0: all, divided by ``workers``. Not part of a run's identity."""
+    workers: int = 1
+    """Processes that train together, each with its share of every batch. As ``threads``."""
 
     def __post_init__(self) -> None:
         """Check every field, and the combinations that can not be trained."""
@@ -112,6 +117,11 @@ class Recipe:
             raise RecipeError("progressive image sizes need trainable=all.")
         if self.standardise and self.trainable != "head":
             raise RecipeError("standardise needs trainable=head.")
+        if self.workers > 1 and self.batch_size < 2 * self.workers:
+            raise RecipeError(
+                f"workers is {self.workers}, each with two images of a batch at the least: "
+                f"batch_size is {self.batch_size} and must be {2 * self.workers} or more."
+            )
         parse_fractions(self.split)
 
     def with_overrides(self, values: dict[str, str]) -> "Recipe":
@@ -256,7 +266,7 @@ def preset(name: str) -> Recipe:
 
 def run_key(recipe: Recipe, fingerprint: str, split_digest: str, weights_id: str) -> str:
     """What identifies a result: 64 hex digits over everything that it depends on."""
-    fields = {k: v for k, v in recipe.to_json().items() if k not in ("threads", "weights")}
+    fields = {k: v for k, v in recipe.to_json().items() if k not in _NOT_IN_THE_KEY}
     key = {
         "schema": 1,
         "training": TRAINING_VERSION,

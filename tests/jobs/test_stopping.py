@@ -1,6 +1,5 @@
 """A run ends within seconds of being asked to, at any moment, and what it did is not lost."""
 
-import json
 import os
 import random
 import signal
@@ -9,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from safetensors import safe_open
 
 from covidcore.data.index import Dataset
 from covidcore.jobs.folder import State
@@ -19,6 +17,7 @@ from tests.runs import (
     Trained,
     assert_same_results,
     kill_worker,
+    stored_step,
     trained,
     wait_for_end,
     wait_until,
@@ -30,12 +29,6 @@ from tests.runs import (
 def whole(phantoms: Path) -> Trained:
     """The run of ``STEPS`` that nobody stopped."""
     return trained(phantoms, STEPS)
-
-
-def stored_step(folder: Path) -> dict[str, int]:
-    with safe_open(folder / "last.safetensors", framework="np") as file:
-        step: dict[str, int] = json.loads(file.metadata()["position"])["step"]
-        return step
 
 
 def terminate(store: RunStore, run: str) -> None:

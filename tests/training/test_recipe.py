@@ -31,6 +31,7 @@ TYPED: dict[str, tuple[str, Any]] = {
     "patience": ("4", 4),
     "precision": ("bf16", "bf16"),
     "threads": ("1", 1),
+    "workers": ("2", 2),
     "backbone_rate": ("0.5", 0.5),
     "progressive": ("yes", True),
     "standardise": ("true", True),
@@ -89,6 +90,8 @@ def test_every_field_can_be_typed(field: str) -> None:
         ("patience", "-1"),
         ("precision", "fp16"),
         ("threads", "many"),
+        ("workers", "0"),
+        ("workers", "65"),
         ("progressive", "maybe"),
         ("colour", "red"),
         ("preset", "quick"),
@@ -109,6 +112,11 @@ def test_combinations_that_can_not_be_trained_are_refused() -> None:
         Recipe(trainable="head", progressive=True)
     with pytest.raises(RecipeError, match="trainable=head"):
         Recipe(trainable="all", standardise=True)
+    with pytest.raises(
+        RecipeError, match=r"workers is 4, .* batch_size is 7 and must be 8 or more"
+    ):
+        Recipe(workers=4, batch_size=7)
+    assert Recipe(workers=4, batch_size=8).workers == 4
 
 
 def test_a_recipe_does_not_change() -> None:
@@ -152,7 +160,7 @@ def test_the_key_changes_with_what_the_result_depends_on(field: str) -> None:
     before = BASE.get(field, Recipe())
     after = before.with_overrides({field: TYPED[field][0]})
     # The name of the weights does not count, for their content does.
-    assert (key(after) == key(before)) == (field in ("threads", "weights"))
+    assert (key(after) == key(before)) == (field in ("threads", "workers", "weights"))
 
 
 def test_the_key_changes_with_data_split_and_weights() -> None:
