@@ -46,9 +46,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{path.parent} can not be written to: {error.strerror}.") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.close()  # what it holds back may not fit either: the first error counts
+                raise
         reach(f"write {path.name}")
         os.replace(aside, path)
         sync_folder(path.parent)
@@ -108,8 +113,8 @@ def reserve(file: IO[bytes], folder: Path, size: int) -> None:
     A full disk is then one clear error at the start, with what is needed and what is left.
     Raises: OSError (``replacing`` words it).
     """
-    file.flush()
     try:
+        file.flush()
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), file.tell(), size)
         elif shutil.disk_usage(folder).free < size:
@@ -117,7 +122,7 @@ def reserve(file: IO[bytes], folder: Path, size: int) -> None:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        os.ftruncate(file.fileno(), file.tell())  # what was got of it is not "left", else
+        os.ftruncate(file.fileno(), 0)  # what it got of the room is left, too
         left = shutil.disk_usage(folder).free
         reason = f"it needs {size / 1e6:,.1f} MB, and {left / 1e6:,.1f} MB are left"
         raise OSError(error.errno, f"{os.strerror(error.errno)} ({reason})") from error

@@ -1,5 +1,6 @@
 """Files that are never half there, and values that JSON knows."""
 
+import errno
 import hashlib
 import json
 import math
@@ -165,6 +166,24 @@ def test_space_is_reserved_behind_what_was_written(tmp_path: Path) -> None:
         file.write(b"head")
         storage.reserve(file, tmp_path, 6)
     assert (tmp_path / "file").read_bytes() == b"head" + bytes(6)
+
+
+def test_the_first_error_of_a_full_disk_counts(tmp_path: Path) -> None:
+    """A file that can not be closed either must not hide why it could not be written."""
+    with (
+        pytest.raises(DataError, match="file could not be written: no room for 5 MB"),
+        storage.replacing(tmp_path / "file") as file,
+    ):
+        file.write(b"held back")
+        os.close(file.fileno())
+        raise OSError(errno.ENOSPC, "no room for 5 MB")
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    for name in (".pixels-[1].npy-0a1b", ".pixels-[1].npy-ffff", ".pixels-1.npy-0a1b", ".other-1"):
+        (tmp_path / name).touch()
+    storage.sweep(tmp_path / "pixels-[1].npy")
+    assert names(tmp_path) == [".other-1", ".pixels-1.npy-0a1b"]
 
 
 def test_json(tmp_path: Path) -> None:

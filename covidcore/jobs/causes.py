@@ -24,7 +24,10 @@ _CRASHES = {
 }
 
 # torch, numpy, the C++ library and the loader each have words of their own.
-_MEMORY = ("not enough memory", "allocate memory", "out of memory", "bad_alloc", "memoryerror")
+_MEMORY = (
+    *("not enough memory", "allocate memory", "out of memory", "bad_alloc", "memoryerror"),
+    "failed to map segment",
+)
 _DISK = ("no space left on device", "disk quota exceeded")
 
 
@@ -51,6 +54,8 @@ def of_a_false_start(output: str) -> str:
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "").strip()
     if last and any(sign in last.lower() for sign in _MEMORY):
         return NO_MEMORY
+    if any(sign in last.lower() for sign in _DISK):
+        return f"The worker could not be started, for its disk is full. {NO_ROOM}"
     said = f"Its last line: {last}" if last else "It said nothing."
     return f"The worker could not be started. {said}"
 

@@ -29,6 +29,7 @@ START = '{"event": "start", "time": "2026-01-01"}'
         RuntimeError("std::bad_alloc"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         ImportError("libtorch_cpu.so: cannot allocate memory in static TLS block"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
     ids=lambda error: f"{type(error).__name__}: {error}"[:40],
 )
@@ -86,6 +87,9 @@ def test_a_false_start() -> None:
     )
     assert of_a_false_start(" \n") == "The worker could not be started. It said nothing."
     assert of_a_false_start("Traceback\nMemoryError\n") == NO_MEMORY
+    assert of_a_false_start("DataError: x could not be written: No space left on device.") == (
+        f"The worker could not be started, for its disk is full. {NO_ROOM}"
+    )
 
 
 def test_a_vanished_worker() -> None:
