@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import shared, train_new, train_runs
+from pages import shared, train_new, train_runs, train_sweeps
 
 shared.ensure_router()
 store = shared.store()
@@ -27,10 +27,11 @@ with shared.frame("Train", "Choose a recipe; it runs in the background, also whe
 
     @st.fragment(run_every=every)
     def lists() -> None:
-        """What waits, and every run. Sweeps have their place between the two."""
+        """What waits, the sweeps, and every run."""
         with shared.told():
             now = store.list()
             train_runs.queue(store, now)
+            train_sweeps.sweeps(store, now)
             train_runs.all_runs(store, now)
 
     if run:

@@ -17,7 +17,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.model.at_hand import at_hand
 from covidcore.training.recipe import CHOICES, PRESETS, Recipe
 from covidcore.wording import markdown, percent, visible
-from pages import shared
+from pages import shared, train_sweeps
 
 WEIGHTS = ("auto", "imagenet", "radiographs", "none")
 FIELDS = {
@@ -196,6 +196,7 @@ def _start(
             split_of(recipe, dataset, store)[0].rename_axis("class"),
             alt="Images of each class and set",
         )
+    train_sweeps.vary(store, dataset, recipe)
     if go:
         _submit(store, dataset, recipe, run)
 

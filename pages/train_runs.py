@@ -70,8 +70,11 @@ def follow(store: RunStore, run_id: str) -> None:
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
 
-def curves(histories: dict[str, pd.DataFrame]) -> None:
-    """Loss and accuracy by epoch, of one run or of several on one chart each."""
+def curves(histories: dict[str, pd.DataFrame], where: str = "") -> None:
+    """Loss and accuracy by epoch, of one run or of several on one chart each.
+
+    ``where``: what tells these charts from others on the page.
+    """
     with st.grid(2, min_column_width=300):
         for metric in ("loss", "accuracy"):
             if len(histories) == 1:
@@ -80,7 +83,7 @@ def curves(histories: dict[str, pd.DataFrame]) -> None:
                 drawn = charts.compare_curves(histories, metric)
             st.plotly_chart(
                 drawn,
-                key=f"{metric}-{len(histories) > 1}",
+                key=f"{metric}-{len(histories) > 1}{where}",
                 height=270 if len(histories) == 1 else 380,
                 alt=f"{metric.capitalize()} by epoch of {visible(', '.join(histories))}",
                 config={"displayModeBar": False},

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from filelock import FileLock
 
@@ -101,7 +101,10 @@ class Queue:
         if presence in (Presence.GONE, Presence.LOST):
             # The worker may have ended between the two looks: what it wrote last counts.
             written = str(folder.status().get("state"))
-        return derive_state(written, presence, handover is not None)
+        state = derive_state(written, presence, handover is not None)
+        if state is State.INTERRUPTED and written == State.QUEUED and self._may_be_false(handover):
+            return State.QUEUED  # it ended before it began: ``advance`` finds out why
+        return state
 
     def put(self, folder: RunFolder) -> None:
         """Make a run wait; the caller holds the submit lock, and no worker has the run."""
@@ -188,16 +191,21 @@ class Queue:
         for folder in look.active:
             status = folder.status()
             handover = self._handover(folder, status)
-            if handover is None or status.get("state") != State.QUEUED.value:
+            if status.get("state") != State.QUEUED or not self._may_be_false(handover):
                 continue
-            if not self._runner(handover.runner).queues:
-                continue  # that one waited until the worker had begun
-            if self._presence(folder, handover, State.QUEUED) is Presence.LOST:
+            presence = self._presence(folder, handover, State.QUEUED)
+            if folder.status().get("state") != State.QUEUED:
+                continue  # it began, and may have ended, between the two looks
+            if presence is Presence.LOST:
                 again = {"attempt": handover.attempt + 1, "message": _LOST}
                 folder.write_status(State.QUEUED, **again)
-            elif self.state(folder) is State.INTERRUPTED:
+            elif presence is Presence.GONE:
                 output = self._ask(handover.runner, functools.partial(_output, folder), "")
                 folder.write_status(State.FAILED, message=could_not_start(output), finished=now())
+
+    def _may_be_false(self, handover: Handover | None) -> TypeGuard[Handover]:
+        """Whether its runner starts workers later; the others wait until the worker has begun."""
+        return handover is not None and self._runner(handover.runner).queues
 
     def _hand_over(self, runner: Runner, folder: RunFolder) -> bool:
         """Whether the runner answered; else the run stays in the queue until it does."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from covidcore.errors import Stopped
+from covidcore.failpoints import reach
 from covidcore.jobs.folder import RunFolder
 
 _POLL_SECONDS = 0.1
@@ -55,6 +56,7 @@ class Watchdog:
         while not self._folder.stop_requested() and not self._terminated.wait(_POLL_SECONDS):
             pass
         threading.Event().wait(_PATIENCE_SECONDS)
+        reach("watchdog")
         if self._ending.acquire(blocking=False):
             try:
                 if self._folder.stop_requested():

@@ -139,9 +139,10 @@ class FakeRay:
     def kill(self) -> None:
         """A power cut: the network, every process, and all that it knew of them."""
         self.down()
-        for job in self.jobs.values():
-            job.kill()
-        self.jobs.clear()
+        with self._lock:
+            for job in self.jobs.values():
+                job.kill()
+            self.jobs.clear()
 
     def ask(self, method: str, path: str, body: bytes, told: str) -> tuple[int, Any]:
         if self.token and told != f"Bearer {self.token}":
@@ -149,19 +150,18 @@ class FakeRay:
         if self.broken:
             return 503, "Traceback (most recent call last):\nOSError: no head node\n.\n"
         with self._lock:
-            self._schedule()
-            answer = self._answer(method, path.strip("/").split("/"), body)
-            self._schedule()
-        return answer
+            return self._answer(method, path.strip("/").split("/"), body)
 
-    def _schedule(self) -> None:
-        waiting = [job for job in self.jobs.values() if job.status() == "PENDING"]
-        running = [job for job in self.jobs.values() if job.status() == "RUNNING"]
-        free = self.cpus - sum(job.asked["entrypoint_num_cpus"] for job in running)
-        for job in waiting:
-            if job.asked["entrypoint_num_cpus"] <= free:
-                free -= job.asked["entrypoint_num_cpus"]
-                job.start(self.mounts)
+    def schedule(self) -> None:
+        """Start what there is room for, in the order of submission."""
+        with self._lock:
+            waiting = [job for job in list(self.jobs.values()) if job.status() == "PENDING"]
+            running = [job for job in list(self.jobs.values()) if job.status() == "RUNNING"]
+            free = self.cpus - sum(job.asked["entrypoint_num_cpus"] for job in running)
+            for job in waiting:
+                if job.asked["entrypoint_num_cpus"] <= free:
+                    free -= job.asked["entrypoint_num_cpus"]
+                    job.start(self.mounts)
 
     def _answer(self, method: str, parts: list[str], body: bytes) -> tuple[int, Any]:
         if parts == ["api", "version"]:
@@ -191,9 +191,18 @@ class FakeRay:
 
 @contextmanager
 def fake_ray(folder: Path, cpus: int = 2) -> Iterator[FakeRay]:
-    cluster = FakeRay(folder, cpus=cpus)
+    cluster, ended = FakeRay(folder, cpus=cpus), threading.Event()
+
+    def go_on() -> None:
+        while not ended.wait(0.02):
+            cluster.schedule()
+
+    scheduler = threading.Thread(target=go_on, daemon=True)
     cluster.up()
+    scheduler.start()
     try:
         yield cluster
     finally:
+        ended.set()
+        scheduler.join()
         cluster.kill()

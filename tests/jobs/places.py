@@ -73,8 +73,12 @@ class Failpoints:
         self.environment = {VARIABLE: str(folder)}
 
     def arm(self, name: str, passage: int = 1) -> None:
-        (self.folder / f"{name}.reached").unlink(missing_ok=True)
+        self.disarm(name)
         (self.folder / name).write_text(str(passage))
+
+    def disarm(self, name: str) -> None:
+        for file in (name, f"{name}.reached"):
+            (self.folder / file).unlink(missing_ok=True)
 
     def wait(self, name: str) -> None:
         wait_until((self.folder / f"{name}.reached").exists, f"a worker to come to “{name}”")

@@ -52,7 +52,7 @@ def test_what_is_handed_over_and_what_comes_back(
     folder, runner, job = RunFolder(store.path(run)), runner_of(store), only_job(cluster)
     assert list(cluster.jobs) == [f"covidcore-{run}-1"]
     assert job.asked["entrypoint_num_cpus"] == 1
-    assert runner.list() == {run: Presence.RUNNING}
+    wait_until(lambda: runner.list() == {run: Presence.RUNNING}, "the job to start")
     assert RayRunner(runner.name, Settings(home=store.settings.home / "other")).list() == {}
     assert wait_for_end(store, run) is State.DONE
     output, offset = runner.logs(folder)
@@ -153,7 +153,9 @@ def test_a_worker_that_can_not_start_there_says_why(
     run = store.submit(SHORT, dataset).run
     only_job(cluster).asked["entrypoint"] = "python3 -c 'raise SystemExit(\"No module named x\")'"
     cluster.cpus = 1
-    assert end_of(store, run) is State.FAILED
+    wait_until(lambda: only_job(cluster).status() == "FAILED", "the worker to end")
+    assert store.info(run).state is State.QUEUED  # never one that was interrupted
+    assert store.list()[0].state is State.FAILED
     assert store.info(run).message == (
         "The worker could not be started. Its last line: No module named x"
     )
