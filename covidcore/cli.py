@@ -14,6 +14,7 @@ from typing import Any
 
 from covidcore import __version__, storage
 from covidcore.config import DISCLAIMER, Settings
+from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError, RecipeError
 from covidcore.show import Line, follow, table, train_result
 from covidcore.wording import visible
@@ -70,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("source", nargs="+", help=dataset)
     made.add_argument("--map", action="append", default=[], metavar="THEIRS=OURS")
     made.add_argument("--to", type=Path, metavar="DIR")
+    made = verb("audit", "what could make a model of a dataset look better than it is", _audit)
+    made.add_argument("dataset", help=dataset)
+    made.add_argument("--split", default="70/10/20", help="shares of training, validation, test")
+    made.add_argument("--group-by", default="patient", help=f"one of {', '.join(GROUPINGS)}")
+    made.add_argument("--exclude-source", action="append", default=[], metavar="SOURCE")
+    made.add_argument("--seed", type=int, default=0)
     made = verb("train", "submit a training job and follow it", _train)
     made.add_argument("dataset", help=dataset)
     made.add_argument("--preset", default="standard")
@@ -130,6 +137,20 @@ def _described(found: Any) -> Answer:
     ]
     lines += [f"unreadable: {visible(file)}: {reason}" for file, reason in found.unreadable]
     return document, "\n".join(lines), 0
+
+
+def _audit(options: argparse.Namespace, settings: Settings) -> Answer:
+    from covidcore.data.audit import SplitSettings, audit
+    from covidcore.data.sources import resolve
+    from covidcore.show_audit import described
+
+    chosen = SplitSettings(
+        options.split, options.seed, options.group_by, tuple(options.exclude_source)
+    )
+    with Line() as line:
+        found = resolve(options.dataset, settings, line.progress("scanning", "images"))
+        document = audit(found, settings.home, chosen, line.progress("auditing", "steps"))
+    return document, described(document), 0
 
 
 def _train(options: argparse.Namespace, settings: Settings) -> Answer:
