@@ -10,12 +10,12 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from covidcore import __version__, cli_jobs, cli_sweeps, storage
+from covidcore import __version__, cli_data, cli_jobs, cli_sweeps, storage
 from covidcore.config import DISCLAIMER, Settings
+from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError
-from covidcore.show import Answer, Line, table
+from covidcore.show import Answer
 from covidcore.wording import visible
 
 
@@ -63,13 +63,20 @@ def _parser() -> argparse.ArgumentParser:
         "a folder of class folders, a .zip of one, kaggle[:owner/name[/versions/N]], phantoms[:N], "
         "or the start of a fingerprint"
     )
-    verb("scan", "index a dataset and say what is in it", _scan).add_argument(
+    verb("scan", "index a dataset and say what is in it", cli_data.scan).add_argument(
         "dataset", help=dataset
     )
-    made = verb("import", "bring a dataset in; several are joined", _import)
+    made = verb("import", "bring a dataset in; several are joined", cli_data.bring_in)
     made.add_argument("source", nargs="+", help=dataset)
     made.add_argument("--map", action="append", default=[], metavar="THEIRS=OURS")
     made.add_argument("--to", type=Path, metavar="DIR")
+    text = "what could make a model of a dataset look better than it is"
+    made = verb("audit", text, cli_data.audit)
+    made.add_argument("dataset", help=dataset)
+    made.add_argument("--split", default="70/10/20", help="shares of training, validation, test")
+    made.add_argument("--group-by", default="patient", help=f"one of {', '.join(GROUPINGS)}")
+    made.add_argument("--exclude-source", action="append", default=[], metavar="SOURCE")
+    made.add_argument("--seed", type=int, default=0)
     made = verb("train", "submit a training job and follow it", cli_jobs.train)
     made.add_argument("dataset", help=dataset)
     made.add_argument("--preset", default="standard")
@@ -107,43 +114,6 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--csv", type=Path, metavar="OUT")
     verb("doctor", "what this machine has, and what is missing", _doctor)
     return parser
-
-
-def _scan(options: argparse.Namespace, settings: Settings) -> Answer:
-    from covidcore.data.sources import resolve
-
-    with Line() as line:
-        progress = line.progress("scanning", "images")
-        found = resolve(options.dataset, settings, progress, line.moving())
-    return _described(found)
-
-
-def _import(options: argparse.Namespace, settings: Settings) -> Answer:
-    from covidcore.data.joining import parse_mapping
-    from covidcore.data.sources import import_datasets
-
-    mapping = parse_mapping(options.map)
-    with Line() as line:
-        progress = line.progress("importing", "images")
-        found = import_datasets(
-            options.source, settings, mapping, options.to, progress, line.moving()
-        )
-    return _described(found)
-
-
-def _described(found: Any) -> Answer:
-    document = found.to_json()
-    rows = [(name, str(count)) for name, count in document["classes"].items()]
-    ignored = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items() if count)
-    lines = [
-        visible(found.root),
-        f"{document['images']} images, layout {found.layout}, fingerprint {found.fingerprint}",
-        table(("class", "images"), rows),
-        f"ignored: {ignored or 'nothing'}",
-        f"duplicates: {found.duplicates['exact']} exact, {found.duplicates['near']} near",
-    ]
-    lines += [f"unreadable: {visible(file)}: {reason}" for file, reason in found.unreadable]
-    return document, "\n".join(lines), 0
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> Answer:

@@ -18,7 +18,18 @@ ORDER = (
     *("errors", "config", "storage", "data", "model", "training", "evaluation", "inference"),
     *("jobs", "cli"),
 )
-WITH_THE_COMMAND_LINE = {"cli_jobs", "cli_sweeps", "show", "show_audit", "doctor", "__main__"}
+WITH_THE_COMMAND_LINE = {
+    *("cli_data", "cli_jobs", "cli_sweeps"),
+    *("show", "show_audit", "doctor", "__main__"),
+}
+    "cli_data",
+    "cli_jobs",
+    "cli_sweeps",
+    "show",
+    "show_audit",
+    "doctor",
+    "__main__",
+}
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {"charts", "chart_curves", "chart_style", "failpoints", "proportions", "wording"}
 
@@ -27,7 +38,7 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_curves", "chart_style", "proportions", "show_audit"),
     *("training/recipe", "model/weights", "inference/table"),
-    *("cli", "cli_jobs", "cli_sweeps", "show", "doctor"),
+    *("cli", "cli_data", "cli_jobs", "cli_sweeps", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),

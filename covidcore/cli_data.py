@@ -1,0 +1,64 @@
+"""The verbs about datasets: scan, import, audit."""
+
+import argparse
+from typing import Any
+
+from covidcore.config import Settings
+from covidcore.show import Answer, Line, table
+from covidcore.wording import visible
+
+
+def scan(options: argparse.Namespace, settings: Settings) -> Answer:
+    """Index a dataset and say what is in it."""
+    from covidcore.data.sources import resolve
+
+    with Line() as line:
+        progress = line.progress("scanning", "images")
+        found = resolve(options.dataset, settings, progress, line.moving())
+    return _described(found)
+
+
+def bring_in(options: argparse.Namespace, settings: Settings) -> Answer:
+    """Bring datasets in; several are joined."""
+    from covidcore.data.joining import parse_mapping
+    from covidcore.data.sources import import_datasets
+
+    mapping = parse_mapping(options.map)
+    with Line() as line:
+        progress = line.progress("importing", "images")
+        found = import_datasets(
+            options.source, settings, mapping, options.to, progress, line.moving()
+        )
+    return _described(found)
+
+
+def _described(found: Any) -> Answer:
+    document = found.to_json()
+    rows = [(name, str(count)) for name, count in document["classes"].items()]
+    ignored = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items() if count)
+    lines = [
+        visible(found.root),
+        f"{document['images']} images, layout {found.layout}, fingerprint {found.fingerprint}",
+        table(("class", "images"), rows),
+        f"ignored: {ignored or 'nothing'}",
+        f"duplicates: {found.duplicates['exact']} exact, {found.duplicates['near']} near",
+    ]
+    lines += [f"unreadable: {visible(file)}: {reason}" for file, reason in found.unreadable]
+    return document, "\n".join(lines), 0
+
+
+def audit(options: argparse.Namespace, settings: Settings) -> Answer:
+    """What could make a model of a dataset look better than it is."""
+    from covidcore.data.audit import SplitSettings
+    from covidcore.data.audit import audit as examine
+    from covidcore.data.sources import resolve
+    from covidcore.show_audit import described
+
+    chosen = SplitSettings(
+        options.split, options.seed, options.group_by, tuple(options.exclude_source)
+    )
+    with Line() as line:
+        progress = line.progress("scanning", "images")
+        found = resolve(options.dataset, settings, progress, line.moving())
+        document = examine(found, settings.home, chosen, line.progress("auditing", "steps"))
+    return document, described(document), 0
