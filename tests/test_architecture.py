@@ -22,14 +22,6 @@ WITH_THE_COMMAND_LINE = {
     *("cli_data", "cli_jobs", "cli_sweeps"),
     *("show", "show_audit", "doctor", "__main__"),
 }
-    "cli_data",
-    "cli_jobs",
-    "cli_sweeps",
-    "show",
-    "show_audit",
-    "doctor",
-    "__main__",
-}
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {"charts", "chart_curves", "chart_style", "failpoints", "proportions", "wording"}
 
