@@ -77,7 +77,8 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
     classes = tuple(job["classes"])
     model = network.build(recipe.arch, len(classes), recipe.seed)
     weights.load_into(model, network.head_name(recipe.arch), start)
-    frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable)
+    pretrained = start.id != "none"
+    frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable, pretrained)
     spec = Preprocessing(recipe.image_size, tuple(start.mean), tuple(start.std))  # type: ignore[arg-type]
     precision = resumable.stored_precision(folder) or choose(recipe.precision, settings.home)
     run = _Run(recipe, dataset, table, start, classes, model, tail, spec, precision)

@@ -16,6 +16,9 @@ from covidcore.training.precision import device
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PLAIN = 0.25
+"""Share of a step's images that are not varied; as of the variants of cached activations."""
+
 _VALIDATION_BATCH = 64
 
 
@@ -70,7 +73,10 @@ class PixelBatches(_Labelled):
         """Images ``(n, 3, size, size)`` for this epoch's size."""
         squares = self._squares(self.train_rows[rows.numpy()])
         if self.varied:
-            squares = augment(squares, generator)
+            # Some stay as they are, as validation images are: to move one blurs it a little.
+            plain = torch.rand(len(squares), generator=generator) < PLAIN
+            varied = augment(squares, generator)
+            squares = torch.where(plain.to(squares.device)[:, None, None], squares.float(), varied)
         size = self.sizes[epoch - 1]
         if size != squares.shape[-1]:
             squares = functional.interpolate(
@@ -123,13 +129,12 @@ def _as_input(array: "NDArray[np.float16]") -> torch.Tensor:
 
 
 def image_sizes(image_size: int, epochs: int, progressive: bool) -> tuple[int, ...]:
-    """Pixels a side in each epoch: progressive training begins at 4/7 and ends at full size.
+    """Pixels a side in each epoch: progressive training begins at 5/7 of the size.
 
-    A third of the epochs each at 4/7, 5/7 and 7/7, in multiples of 32 pixels (the stride of the
-    networks); the last third, and so the last epoch, at full size.
+    The first third of the epochs is at 5/7, in multiples of 32 pixels (the stride of the
+    networks), the rest at full size: under ``one_cycle`` the change comes while the rate is high.
     """
     if not progressive:
         return (image_size,) * epochs
-    steps = [max(32, round(image_size * share / 32) * 32) for share in (4 / 7, 5 / 7)]
-    sizes = [*steps, image_size]
-    return (*(sizes[epoch * 3 // epochs] for epoch in range(epochs - 1)), image_size)
+    small = max(32, round(image_size * 5 / 7 / 32) * 32)
+    return (small,) * (epochs // 3) + (image_size,) * (epochs - epochs // 3)
