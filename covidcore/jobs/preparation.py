@@ -78,7 +78,8 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
     classes = tuple(job["classes"])
     model = network.build(recipe.arch, len(classes), recipe.seed)
     weights.load_into(model, network.head_name(recipe.arch), start)
-    frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable)
+    pretrained = start.id != weights.NONE.id
+    frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable, pretrained)
     spec = Preprocessing(recipe.image_size, tuple(start.mean), tuple(start.std))  # type: ignore[arg-type]
     precision = resumable.stored_precision(folder) or choose(recipe.precision, settings.home)
     part = FrozenPart(frozen, recipe.arch, recipe.trainable, start.id, spec, precision)
@@ -92,7 +93,7 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
         batches = ActivationBatches(stored, recipe.seed, **rows)
     if recipe.standardise:
         features = batches.plain(batches.train_rows)
-        tail = nn.Sequential(network.Standardise(features).to(device()), *tail)
+        tail = network.Tail(network.Standardise(features).to(device()), *tail)
     return Prepared(recipe, dataset, table, start, classes, model, tail, spec, precision, batches)
 
 

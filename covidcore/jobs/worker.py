@@ -24,7 +24,7 @@ from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import Ballast
 from covidcore.jobs.watchdog import Terminated, Watchdog
 
-_NICENESS = 10  # below the app, which has to answer while a job runs
+_NICENESS = 10
 _LOCK_SECONDS = 5.0  # a reader may hold the lock for a moment to see whether it is free
 
 
@@ -76,8 +76,7 @@ def _work(folder: RunFolder, settings: Settings) -> State:
 
     watchdog = Watchdog(folder, give_up)
     signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(max(0, _NICENESS - os.nice(0)))  # the child of a worker is nice already
+    _step_back()
     reporter = Reporter(folder, watchdog)
     reporter.start()
     folder.write_status(State.RUNNING, started=now(), finished=None, message="")
@@ -101,6 +100,16 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     end(state, **values)
     reporter.end(state)
     return state
+
+
+def _step_back() -> None:
+    """Let the app, which has to answer while a job runs, go first."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(max(0, _NICENESS - os.nice(0)))  # the child of a worker is nice already
+    # Where Linux groups processes by session, niceness counts within the worker's own session
+    # only, in which there is nobody else: the session has to be nice itself.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def _print_to(log: Path) -> None:

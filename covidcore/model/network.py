@@ -101,26 +101,50 @@ class Standardise(nn.Module):
         head.weight.copy_(weight)
 
 
+class Tail(nn.Sequential):
+    """The trained part of a network.
+
+    Its first ``early`` children are pre-trained and come before the last stage: a small dataset
+    should change them little. They keep their normalisation's statistics, which those of varied
+    images would spoil for plain ones, and the optimiser gives them a rate of their own.
+    """
+
+    early: int = 0
+
+    def train(self, mode: bool = True) -> "Tail":
+        """Go over to training (or evaluation), but for what keeps its statistics."""
+        super().train(mode)
+        for part in list(self)[: self.early]:
+            part.eval()
+        return self
+
+
 def head_name(arch: str) -> str:
     """Dotted name of the layer that is replaced by ours."""
     return _ANATOMY[arch].head
 
 
-def cut(model: nn.Module, arch: str, trainable: str) -> tuple[nn.Sequential, nn.Sequential]:
+def cut(
+    model: nn.Module, arch: str, trainable: str, pretrained: bool = True
+) -> tuple[nn.Sequential, Tail]:
     """Divide a network into what stays as it is and what is trained; both share its parameters.
 
     Running one after the other is the network's own forward pass. ``frozen`` is set to
-    evaluation, without gradients; it is empty for ``trainable="all"``.
+    evaluation, without gradients; it is empty for ``trainable="all"``. Early parts of the trained
+    one are told from late ones only where they are ``pretrained``.
     """
     anatomy = _ANATOMY[arch]
     body = anatomy.body(model)
     neck, head = anatomy.neck(model), anatomy.before_head(model)
     head = [*head, model.get_submodule(anatomy.head)]
     # The pooling and the flattening at the end of the body count as parts of its last stage.
-    at = {"head": len(body), "last_stage": len(body) - anatomy.last_stage, "all": 0}[trainable]
+    late = len(body) - anatomy.last_stage
+    at = {"head": len(body), "last_stage": late, "all": 0}[trainable]
     if trainable == "head":
-        frozen, tail = [*body, *neck], head
+        frozen, parts = [*body, *neck], head
     else:
-        frozen, tail = body[:at], [*body[at:], *neck, *head]
-    first = nn.Sequential(*frozen).eval().requires_grad_(False)
-    return first, nn.Sequential(*tail).requires_grad_(True)
+        frozen, parts = body[:at], [*body[at:], *neck, *head]
+    tail = Tail(*parts)
+    tail.early = late if trainable == "all" and pretrained else 0
+    tail.requires_grad_(True)
+    return nn.Sequential(*frozen).eval().requires_grad_(False), tail

@@ -16,6 +16,9 @@ from covidcore.training.sizes import image_sizes as image_sizes  # of the batche
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PLAIN = 0.25
+"""Share of a step's images that are not varied; as of the variants of cached activations."""
+
 _ALL = slice(None)
 
 
@@ -73,7 +76,10 @@ class PixelBatches(_Labelled):
         """Images ``(n, 3, size, size)`` for this epoch's size."""
         squares = self._squares(self.train_rows[rows[share].numpy()])
         if self.varied:
-            squares = augment(squares, generator, len(rows), share)
+            # Some stay as they are, as validation images are: to move one blurs it a little.
+            plain = (torch.rand(len(rows), generator=generator) < PLAIN)[share]
+            varied = augment(squares, generator, len(rows), share)
+            squares = torch.where(plain.to(squares.device)[:, None, None], squares.float(), varied)
         size = self.sizes[epoch - 1]
         if size != squares.shape[-1]:
             squares = functional.interpolate(

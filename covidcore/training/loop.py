@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from covidcore.failpoints import reach
+from covidcore.model.network import Tail
 from covidcore.training.group import Group
 from covidcore.training.precision import autocast
 from covidcore.training.recipe import Recipe
@@ -109,25 +110,26 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - 0.25) / 0.75))
 
 
-def make_optimiser(tail: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW; the head at the full rate, the rest at ``backbone_rate`` of it.
+def make_optimiser(tail: nn.Sequential, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW; the early children of a ``Tail`` at ``backbone_rate`` of the full rate.
 
-    Weight decay is left off biases and normalisation (anything with one dimension).
+    What early layers of a pre-trained network see (edges, textures) needs little change, and a
+    small dataset would undo it (Howard & Ruder 2018, discriminative fine-tuning). Weight decay
+    is left off biases and normalisation (anything with one dimension).
     """
-    head = list(tail.children())[-1]
-    in_head = {id(parameter) for parameter in head.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in tail.parameters():
-        kind = (id(parameter) in in_head, parameter.ndim > 1)
-        groups.setdefault(kind, []).append(parameter)
+    early = tail.early if isinstance(tail, Tail) else 0
+    for position, part in enumerate(tail):
+        for parameter in part.parameters():
+            groups.setdefault((position >= early, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
                 "params": parameters,
                 "weight_decay": recipe.weight_decay if decays else 0.0,
-                "scale": 1.0 if is_head else recipe.backbone_rate,
+                "scale": 1.0 if is_late else recipe.backbone_rate,
             }
-            for (is_head, decays), parameters in sorted(groups.items())
+            for (is_late, decays), parameters in sorted(groups.items())
         ],
         lr=recipe.learning_rate,
     )

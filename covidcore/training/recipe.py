@@ -12,7 +12,7 @@ from covidcore.data.split import GROUPINGS, parse_fractions
 from covidcore.errors import RecipeError
 from covidcore.model.weights import ARCHITECTURES
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised by hand when the same recipe would give another result than before."""
 
 CHOICES = {
@@ -63,9 +63,9 @@ class Recipe:
     batch_size: int = 32
     """Images a step."""
     learning_rate: float = 3e-4
-    """The highest rate of the schedule; the backbone takes ``backbone_rate`` times it."""
+    """The highest rate of the schedule."""
     backbone_rate: float = 1.0
-    """Rate of everything but the head, as a share of ``learning_rate``."""
+    """Rate of pre-trained parts before the last stage, as a share of ``learning_rate``."""
     weight_decay: float = 0.01
     """AdamW's; not applied to biases and normalisation."""
     schedule: str = "cosine"
@@ -220,14 +220,13 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "full",
             "Full",
-            "Everything, on small images at first and at full size in the end.",
+            "Everything, on smaller images at first; what was learnt early changes slowly.",
             "The most freedom, for the most time: every image is varied anew in each epoch.",
             Recipe(
                 preset="full",
                 trainable="all",
-                epochs=10,
-                learning_rate=1e-3,
-                backbone_rate=0.3,
+                epochs=9,
+                backbone_rate=0.1,
                 schedule="one_cycle",
                 progressive=True,
                 label_smoothing=0.05,

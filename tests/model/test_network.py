@@ -73,6 +73,27 @@ def test_training_the_tail_leaves_the_frozen_part_alone() -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_early_parts_are_those_before_the_last_stage(arch: str) -> None:
+    model = build(arch, 3)
+    frozen, _ = cut(model, arch, "last_stage")
+    _, tail = cut(model, arch, "all")
+    early = {id(parameter) for part in tail[: tail.early] for parameter in part.parameters()}
+    assert early == {id(parameter) for parameter in frozen.parameters()}
+    for trainable, pretrained in (("all", False), ("last_stage", True), ("head", True)):
+        assert cut(model, arch, trainable, pretrained)[1].early == 0
+
+
+def test_early_parts_keep_their_statistics() -> None:
+    _, tail = cut(build("resnet18", 3), "resnet18", "all")
+    before = {name: tensor.clone() for name, tensor in tail.state_dict().items()}
+    tail.train()(torch.randn(4, 3, 64, 64))
+    changed = {name for name, tensor in tail.state_dict().items() if (tensor != before[name]).any()}
+    late = {name for name in before if int(name.split(".")[0]) >= tail.early}
+    assert changed == {name for name in late if name.endswith(("mean", "var", "tracked"))}
+    assert not any(module.training for module in tail.eval().modules())
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_head_has_one_output_a_class(arch: str) -> None:
     head = build(arch, 7).get_submodule(head_name(arch))
     assert isinstance(head, nn.Linear)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from covidcore.model.network import Tail
 from covidcore.model.preprocess import Preprocessing
 from covidcore.training.batches import PixelBatches
 from covidcore.training.loop import (
@@ -54,17 +55,18 @@ def batches(size: int = IMAGES, varied: bool = True, unequal: bool = False) -> P
     )
 
 
-def network(seed: int = 0) -> nn.Sequential:
+def network(seed: int = 0) -> Tail:
     """A small network with everything that could break a repetition: dropout, normalisation."""
     torch.manual_seed(seed)
-    return nn.Sequential(
+    tail = Tail(
         nn.Conv2d(3, 8, 5, stride=4, bias=False),
         nn.BatchNorm2d(8),
         nn.ReLU(),
         nn.Flatten(1),
         nn.Dropout(0.3),
         nn.Linear(8 * 7 * 7, 3),
-    ).to(memory_format=torch.channels_last)
+    )
+    return tail.to(memory_format=torch.channels_last)
 
 
 def train(
@@ -229,12 +231,13 @@ def test_a_step_of_one_image_is_never_taken() -> None:
 
 def steps_of(recipe: Recipe) -> Iterator[tuple[Step | Validating | EpochResult, list[float]]]:
     tail = network()
+    tail.early = 1
     optimiser = make_optimiser(tail, recipe)
     for event in fit(tail, batches(), recipe, optimiser, "fp32"):
         yield event, [group["lr"] for group in optimiser.param_groups]
 
 
-def test_rates_follow_the_schedule_and_the_backbone_its_share() -> None:
+def test_rates_follow_the_schedule_and_early_parts_their_share() -> None:
     recipe = replace(RECIPE, schedule="one_cycle", backbone_rate=0.25, epochs=4)
     number = 0
     for event, rates in steps_of(recipe):
@@ -248,17 +251,19 @@ def test_rates_follow_the_schedule_and_the_backbone_its_share() -> None:
     assert number == 12
 
 
-def test_decay_is_for_matrices_and_the_full_rate_for_the_head() -> None:
+@pytest.mark.parametrize("early", [0, 1, 2])
+def test_decay_is_for_matrices_and_early_parts_learn_at_their_share(early: int) -> None:
     tail = network()
+    tail.early = early
     optimiser = make_optimiser(tail, replace(RECIPE, weight_decay=0.05, backbone_rate=0.25))
     assert sum(len(group["params"]) for group in optimiser.param_groups) == len(
         list(tail.parameters())
     )
-    head = {id(parameter) for parameter in tail[-1].parameters()}
+    slow = {id(parameter) for part in tail[:early] for parameter in part.parameters()}
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             assert group["weight_decay"] == (0.05 if parameter.ndim > 1 else 0)
-            assert group["scale"] == (1 if id(parameter) in head else 0.25)
+            assert group["scale"] == (0.25 if id(parameter) in slow else 1)
 
 
 def test_the_caller_may_stop_at_any_yield() -> None:
