@@ -83,8 +83,9 @@ def sweeps(store: RunStore, infos: list[RunInfo]) -> None:
     for sweep in shown:
         about = summarise(sweep, infos)
         counts = ", ".join(f"{count} {state}" for state, count in about.counts.items())
-        best = f" · best: {in_words(about.best.setting.values)}" if about.best else ""
-        title = f"{markdown(sweep.name)} {train_runs.badge(about.state)} {counts}{markdown(best)}"
+        title = f"{markdown(sweep.name)} {train_runs.badge(about.state)} {counts}"
+        if about.best:
+            title += f" · best: {markdown(in_words(about.best.setting.values))}"
         with st.expander(title, key=f"sweep-{sweep.id}", on_change="rerun") as row:
             if row.open:
                 with shared.told():

@@ -72,7 +72,7 @@ def test_the_best_of_a_sweep_opens(store, open_page) -> None:
     try:
         app = open_page("train")
         row = next(one for one in app.expander if "one \\*rate\\*" in one.label)
-        assert "1 done" in row.label and "best: learning" in row.label
+        assert row.label.endswith("1 done · best: learning\\_rate\\=0\\.001")
         opened(app, sweep.id)
         click(app, "Open the best run")
         assert app.query_params["run"] == [done.run[:12]]
