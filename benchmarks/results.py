@@ -4,9 +4,11 @@ Reads ``COVIDCORE_HOME``; computes nothing but medians. Prints one row a finishe
 """
 
 import statistics
+import sys
 from collections import defaultdict
 
 from covidcore.config import Settings
+from covidcore.errors import RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
 from covidcore.show import share
@@ -19,7 +21,11 @@ def main() -> None:
     for info in store.list():
         if info.state is not State.DONE:
             continue
-        figures, recipe = store.evaluation(info.run), store.recipe(info.run)
+        try:
+            figures, recipe = store.evaluation(info.run), store.recipe(info.run)
+        except RunError as error:
+            print(error, file=sys.stderr)
+            continue
         recalls = " | ".join(
             share(values["recall"], values["recall_ci"]) for values in figures["per_class"].values()
         )

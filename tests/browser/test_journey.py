@@ -20,6 +20,11 @@ def heading(page, name: str):
     return page.get_by_role("heading", name=name, exact=True)
 
 
+def run_that_is(page, state: str):
+    """The heading of the run that is followed, with its state at the end."""
+    return page.get_by_role("heading", name=re.compile(rf" {state}$"))
+
+
 def go(page, name: str) -> None:
     page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
     expect(heading(page, name)).to_be_visible()
@@ -28,13 +33,14 @@ def go(page, name: str) -> None:
 def train(page, epochs: int) -> None:
     """Submit the quick preset without pretrained weights."""
     page.get_by_text("Advanced", exact=True).click()
-    page.get_by_label("Epochs").fill(str(epochs))
-    page.get_by_label("Epochs").press("Enter")
+    field = page.get_by_role("textbox", name="Epochs")
+    field.fill(str(epochs))
+    field.press("Enter")
     weights = page.get_by_role("combobox", name="Starting weights")
     weights.fill("none")
     weights.press("Enter")
     expect(weights).to_have_value("none")
-    page.get_by_test_id("stButton").get_by_role("button", name="Train").click()
+    page.get_by_role("button", name="Train", exact=True).click()
 
 
 def test_journey(server, open_page, console, tmp_path: Path) -> None:
@@ -135,11 +141,11 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
 
     server.start()
     page = open_page(address)
-    expect(page.get_by_text("running", exact=True).first).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("cancelled", exact=True).first).to_be_visible()
+    expect(run_that_is(page, "running")).to_be_visible()
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(run_that_is(page, "cancelled")).to_be_visible()
     assert server.store.info(run.run).state is State.CANCELLED
-    page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("running", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(run_that_is(page, "running")).to_be_visible()
     assert console == []
     assert "Traceback" not in server.log.read_text()

@@ -10,9 +10,10 @@ import pytest
 from filelock import FileLock
 
 from covidcore.config import Settings
+from covidcore.jobs.folder import State
 from tests.faults.wholeness import TINY
 from tests.jobs.conftest import dataset, store
-from tests.runs import Trained, trained
+from tests.runs import Trained, trained, write_run
 
 __all__ = ["dataset", "store"]  # fixtures
 
@@ -53,7 +54,6 @@ def whole(phantoms: Path) -> Trained:
 @pytest.fixture
 def busy(settings: Settings) -> Iterator[FileLock]:
     """As if another worker were there: until it is released, runs that are submitted wait."""
-    folder = settings.home / "runs" / "another"
-    folder.mkdir(parents=True)
-    with FileLock(folder / "lock") as lock:
+    folder = write_run(settings.home, "another", State.RUNNING)
+    with FileLock(folder.lock) as lock:
         yield lock
