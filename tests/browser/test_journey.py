@@ -135,11 +135,13 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
 
     server.start()
     page = open_page(address)
-    expect(page.get_by_text("running", exact=True).first).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("cancelled", exact=True).first).to_be_visible()
+    stands = page.get_by_test_id("stHeading")
+    expect(stands.filter(has_text="running")).to_be_visible()
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(stands.filter(has_text="cancelled")).to_be_visible()
+    expect(page.get_by_test_id("stToast").filter(has_text="is cancelled")).to_be_visible()
     assert server.store.info(run.run).state is State.CANCELLED
-    page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("running", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(stands.filter(has_text="running")).to_be_visible()
     assert console == []
     assert "Traceback" not in server.log.read_text()
