@@ -28,8 +28,9 @@ def go(page, name: str) -> None:
 def train(page, epochs: int) -> None:
     """Submit the quick preset without pretrained weights."""
     page.get_by_text("Advanced", exact=True).click()
-    page.get_by_label("Epochs").fill(str(epochs))
-    page.get_by_label("Epochs").press("Enter")
+    field = page.get_by_role("textbox", name="Epochs")
+    field.fill(str(epochs))
+    field.press("Enter")
     weights = page.get_by_role("combobox", name="Starting weights")
     weights.fill("none")
     weights.press("Enter")
