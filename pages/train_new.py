@@ -189,7 +189,7 @@ def _start(
     with st.container(horizontal=True, vertical_alignment="center"):
         go = st.button(label, type="primary", icon=icon, key="start")
         st.markdown(told, width="content")
-    if outlook.parts:
+    if outlook.parts and label == "Train":
         st.caption(f"{outlook.parts}. Nothing else running on this machine is assumed.")
     with st.expander("Who is in which set", icon=":material/groups:"):
         st.dataframe(

@@ -40,7 +40,8 @@ def follow(store: RunStore, run_id: str) -> None:
         done = run.step / max(run.steps, 1)
         if run.phase == "training":
             done = (run.epoch - 1 + done) / run.epochs
-        text = f"{run.phase.capitalize()}, step {run.step:,} of {run.steps:,}"
+        where = f" epoch {run.epoch} of {run.epochs}" if run.phase == "training" else ""
+        text = f"{run.phase.capitalize()}{where}, step {run.step:,} of {run.steps:,}"
         st.progress(min(max(done, 0.0), 1.0), text if run.phase else "Waiting for its turn")
     with st.grid(6, min_column_width=130):
         st.metric("Epoch", f"{run.epoch} of {run.epochs}")
@@ -150,7 +151,7 @@ def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
             "dataset": visible(info.dataset_name),
             "took": duration(info.seconds),
             "created": pd.Timestamp(info.created),
-            "run": info.run[:12],
+            "run": info.run[:8],
         }
         for info in shown
     ]

@@ -15,6 +15,7 @@ import pytest
 
 from covidcore.config import Settings
 from covidcore.jobs.store import RunStore
+from tests.pages.conftest import send_no_probe
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -35,6 +36,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.home, self.log = folder / "home", folder / "server.log"
         self.store = RunStore(Settings(home=self.home))
+        send_no_probe(self.home)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

@@ -144,6 +144,7 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
     expect(run_that_is(page, "running")).to_be_visible()
     page.get_by_role("button", name="Cancel").first.click()
     expect(run_that_is(page, "cancelled")).to_be_visible()
+    expect(page.get_by_test_id("stToast").filter(has_text="is cancelled")).to_be_visible()
     assert server.store.info(run.run).state is State.CANCELLED
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(run_that_is(page, "running")).to_be_visible()

@@ -158,7 +158,7 @@ def test_upload_is_answered_or_refused(trained, open_page) -> None:
 def test_damaged_results_are_a_sentence_and_made_again(
     trained, open_page, home: Path, monkeypatch
 ) -> None:
-    shutil.copytree(trained.settings.home, home)
+    shutil.copytree(trained.settings.home, home, dirs_exist_ok=True)
     monkeypatch.setenv("COVIDCORE_HOME", str(home))
     store = RunStore(Settings(home=home))
     run = store.find("latest")

@@ -308,13 +308,13 @@ def test_several_runs_are_compared_on_one_chart(waiting, open_page) -> None:
     select_rows(app, 0)
     assert "Compared" not in [head.value for head in app.subheader]
     button(app, "open")
-    assert app.query_params["run"] == table(app)["run"][0]
+    assert app.query_params["run"].startswith(table(app)["run"][0])
 
 
 def test_remove_asks_first(waiting, open_page) -> None:
     store, first, second = waiting
     app = open_page("train")
-    row = list(table(app)["run"]).index(second[:12])
+    row = list(table(app)["run"]).index(second[:8])
     select_rows(app, row)
     button(app, "remove")
     assert "deleted for good" in texts(app)
