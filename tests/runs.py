@@ -13,6 +13,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import Dataset, scan
 from covidcore.jobs.folder import RunFolder, State
@@ -163,7 +164,8 @@ class Trained:
 @functools.cache
 def trained(phantoms: Path, recipe: Recipe = LONG) -> Trained:
     """Train on the phantoms, once in a session and recipe, in a home beside them."""
-    settings = Settings(home=phantoms.parent / f"trained-{recipe.trainable}")
+    name = storage.sha256_bytes(storage.canonical_json(recipe.to_json()))[:12]
+    settings = Settings(home=phantoms.parent / f"trained-{name}")
     dataset = scan(phantoms, settings.home)
     store = RunStore(settings)
     run = store.submit(recipe, dataset, "a finished run").run

@@ -97,6 +97,7 @@ def test_journey(server, open_page, console, tmp_path: Path) -> None:
 def click_cell(page, truth: str, predicted: str) -> None:
     """Click the middle of one cell of the matrix, found by the axes' names."""
     expect(page.locator(".ytick text").first).to_be_visible()
+    page.locator(".xtick text", has_text=predicted).scroll_into_view_if_needed()
     x = page.locator(".xtick text", has_text=predicted).bounding_box()
     y = page.locator(".ytick text", has_text=truth).bounding_box()
     page.mouse.click(x["x"] + x["width"] / 2, y["y"] + y["height"] / 2)

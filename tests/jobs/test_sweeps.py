@@ -304,7 +304,7 @@ Made = Callable[..., tuple[Sweep, list[RunInfo]]]
 
 def info(run: str, state: State = State.DONE, **values: object) -> RunInfo:
     given = {
-        **dict.fromkeys(RunInfo.__dataclass_fields__),
+        **dict.fromkeys(RunInfo._fields),
         **{"epoch": 4, "epochs": 4, "step": 0, "steps": 0, "phase": ""},
     }
     return RunInfo(**{**given, "run": run, "state": state, **values})  # type: ignore[arg-type]

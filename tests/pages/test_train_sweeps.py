@@ -75,7 +75,7 @@ def test_the_best_of_a_sweep_opens(store, open_page) -> None:
         assert row.label.endswith("1 done · best: learning\\_rate\\=0\\.001")
         opened(app, sweep.id)
         click(app, "Open the best run")
-        assert app.query_params["run"] == [done.run[:12]]
+        assert app.query_params["run"] == done.run[:12]
     finally:
         forget(store)
 
