@@ -613,7 +613,7 @@ def test_a_detached_sweep_is_cancelled_resumed_and_removed(
     ask: Ask, run: Run, phantoms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no worker: what is asked of a sweep reaches its runs."""
-    monkeypatch.setattr(Queue, "advance", lambda queue: None)
+    monkeypatch.setattr(Queue, "_start", lambda queue, waiting, look: None)
     arguments = ("train", phantoms, *SMALL, "--grid", "exclude_sources=;Hospital A", "--detach")
     status, document = ask(*arguments)
     assert (status, document["best"]) == (0, None)
@@ -631,7 +631,7 @@ def test_a_detached_sweep_is_cancelled_resumed_and_removed(
 def test_the_start_of_a_run_and_of_a_sweep_is_neither(
     ask: Ask, run: Run, phantoms: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Queue, "advance", lambda queue: None)
+    monkeypatch.setattr(Queue, "_start", lambda queue, waiting, look: None)
     document = ask("train", phantoms, *SMALL, "--grid", "seed=0", "--detach")[1]
     (one,) = document["runs"]
     file = home / "sweeps" / f"{document['sweep']}.json"
