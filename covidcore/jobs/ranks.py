@@ -57,12 +57,12 @@ def _train(folder: RunFolder, lifeline: Lifeline) -> None:
     settings = Settings.from_environment(
         {**os.environ, "COVIDCORE_HOME": str(folder.path.parents[1])}
     )
-    run = preparation.prepare(folder, settings)
-    optimiser = make_optimiser(run.tail, run.recipe)
-    position = resumable.restore(folder, run.tail, optimiser)
-    if position is None:
-        raise RunError("The run's checkpoint can not be read: resume the run.")
-    with joined() as group:
+    with joined() as group:  # first, for it says which device is ours
+        run = preparation.prepare(folder, settings)
+        optimiser = make_optimiser(run.tail, run.recipe)
+        position = resumable.restore(folder, run.tail, optimiser)
+        if position is None:
+            raise RunError("The run's checkpoint can not be read: resume the run.")
         reporter = Reporter(folder, _Agreement(group, lifeline), quiet=group.rank > 0)
         if group.rank == 0:
             folder.sweep()  # what one before us was writing when it was killed

@@ -24,19 +24,10 @@ def register() -> None:
 
 
 class Loopback(RendezvousHandler):
-    """A store of its own at a free port; there is no other machine to wait for."""
+    """There is no other machine to wait for: this one is the first of one, each time."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        listener = socket.create_server((ADDRESS, 0))
-        self._port = listener.getsockname()[1]
-        self._store = TCPStore(
-            ADDRESS,
-            self._port,
-            is_master=True,
-            wait_for_workers=False,
-            master_listen_fd=listener.detach(),
-        )
 
     @property
     def use_agent_store(self) -> bool:
@@ -48,8 +39,17 @@ class Loopback(RendezvousHandler):
         return NAME
 
     def next_rendezvous(self) -> RendezvousInfo:
-        """This machine is the first of one, each time."""
-        return RendezvousInfo(self._store, 0, 1, RendezvousStoreInfo(ADDRESS, self._port))
+        """A new store, at a free port: an old one holds the addresses of processes that died."""
+        listener = socket.create_server((ADDRESS, 0))
+        port = listener.getsockname()[1]
+        store = TCPStore(
+            ADDRESS,
+            port,
+            is_master=True,
+            wait_for_workers=False,
+            master_listen_fd=listener.detach(),
+        )
+        return RendezvousInfo(store, 0, 1, RendezvousStoreInfo(ADDRESS, port))
 
     def is_closed(self) -> bool:
         """It never is."""

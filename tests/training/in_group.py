@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from covidcore.jobs.lifeline import Lifeline
 from covidcore.training.group import Group, joined
 from covidcore.training.loop import EpochResult, Step, fit, make_optimiser
 from tests.training.test_loop import RECIPE, batches
@@ -72,6 +73,7 @@ def train(precision: str, group: Group | None = None, stop: int = 0) -> tuple[nn
 
 
 def main(folder: Path) -> None:
+    Lifeline().start()
     torch.set_num_threads(1)
     with joined() as group:
         for name, precision, stop in (
