@@ -59,9 +59,9 @@ class RayRunner:
         self._settings = settings
 
     def submit(self, folder: RunFolder) -> str:
-        """Hand over a job whose id names the run and the attempt: twice is once."""
+        """Hand over a job whose id names this attempt at the run: twice is once."""
         recipe = folder.read_job()["recipe"]
-        key = f"{_PREFIX}{folder.run}-{folder.attempt()}"
+        key = self._new_key(folder)
         command = worker_command(folder, sys.executable if self._here else "python3")
         passed = ("COVIDCORE_", "PYTHONPATH") if self._here else ("COVIDCORE_",)
         environment = {k: v for k, v in child_environment().items() if k.startswith(passed)}
@@ -134,7 +134,16 @@ class RayRunner:
         try:
             return str(storage.read_json(folder.handover)["key"])
         except (DataError, KeyError, TypeError):
-            return f"{_PREFIX}{folder.run}-{folder.attempt()}"
+            return self._new_key(folder)
+
+    def _new_key(self, folder: RunFolder) -> str:
+        """An id that no other job of the cluster has, and that is the same when asked for again.
+
+        A cluster remembers ids. The same run is made in other homes, and here when it was removed.
+        """
+        moment = f"{self._settings.home} {folder.status().get('submitted')}"
+        mark = storage.sha256_bytes(moment.encode("utf-8", "surrogateescape"))[:8]
+        return f"{_PREFIX}{folder.run}-{folder.attempt()}-{mark}"
 
     def _job(self, key: str) -> dict[str, Any] | None:
         try:

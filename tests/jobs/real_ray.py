@@ -67,11 +67,19 @@ class RealRay:
         command = [self._ray, "start", "--head", "--disable-usage-stats"]
         passed = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "COVIDCORE_"))}
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        command += [f"--{name}={value}" for name, value in options.items()]
         log = self._folder / "start.log"
+        for _ in range(3):  # it gives itself 30 seconds, which a loaded machine may not have
+            if self._start(command, {**passed, **token}, log) == 0:
+                return
+            self.kill()
+        raise AssertionError(log.read_text())
+
+    def _start(self, command: list[str], env: dict[str, str], log: Path) -> int:
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*command, *(f"--{name}={value}" for name, value in options.items())],
-                env={**passed, **token},
+                command,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -79,7 +87,7 @@ class RealRay:
             )
         self._session = process.pid
         try:
-            assert process.wait(180) == 0, log.read_text()
+            return process.wait(180)
         except BaseException:
             self.kill()
             raise

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from covidcore.config import Settings
-from covidcore.data.index import Dataset
+from covidcore.data.index import Dataset, scan
 from covidcore.doctor import examine
 from covidcore.errors import RecipeError
 from covidcore.jobs.folder import Presence, RunFolder, State
@@ -45,12 +45,16 @@ def only_job(cluster: FakeRay) -> Job:
     return job
 
 
+def attempts(cluster: FakeRay) -> list[str]:
+    return [key.removeprefix("covidcore-").rpartition("-")[0] for key in cluster.jobs]
+
+
 def test_what_is_handed_over_and_what_comes_back(
     store: RunStore, dataset: Dataset, cluster: FakeRay
 ) -> None:
     run = store.submit(SHORT, dataset).run
     folder, runner, job = RunFolder(store.path(run)), runner_of(store), only_job(cluster)
-    assert list(cluster.jobs) == [f"covidcore-{run}-1"]
+    assert attempts(cluster) == [f"{run}-1"]
     assert job.asked["entrypoint_num_cpus"] == 1
     wait_until(lambda: runner.list() == {run: Presence.RUNNING}, "the job to start")
     assert RayRunner(runner.name, Settings(home=store.settings.home / "other")).list() == {}
@@ -58,6 +62,19 @@ def test_what_is_handed_over_and_what_comes_back(
     output, offset = runner.logs(folder)
     assert output.startswith(RAY_LINES)
     assert runner.logs(folder, offset) == ("", offset)
+
+
+def test_a_cluster_remembers_runs_of_other_homes_and_of_another_time(
+    store: RunStore, dataset: Dataset, cluster: FakeRay, phantoms: Path, tmp_path: Path
+) -> None:
+    other = RunStore(replace(store.settings, home=tmp_path / "other"))
+    run = other.submit(SHORT, scan(phantoms, other.settings.home)).run
+    assert end_of(other, run) is State.DONE
+    for _ in range(2):
+        assert store.submit(SHORT, dataset).run == run
+        assert end_of(store, run) is State.DONE
+        store.remove(run)
+    assert attempts(cluster) == [f"{run}-1"] * 3
 
 
 def test_what_waits_on_the_cluster_is_stopped_there(
@@ -70,7 +87,7 @@ def test_what_waits_on_the_cluster_is_stopped_there(
     store.cancel(run)
     assert only_job(cluster).stopped
     store.resume(run)
-    assert [key[-2:] for key in cluster.jobs] == ["-1", "-2"]
+    assert attempts(cluster) == [f"{run}-1", f"{run}-2"]
     store.remove(run)
     assert all(job.stopped for job in cluster.jobs.values())
 
@@ -195,7 +212,7 @@ def test_what_found_no_room_for_too_long_waits_again(
     only_job(cluster).given_up = True  # as Ray does after 15 minutes
     assert store.info(run).state is State.QUEUED
     store.list()
-    assert [key[-2:] for key in cluster.jobs] == ["-1", "-2"]
+    assert attempts(cluster) == [f"{run}-1", f"{run}-2"]
     assert (store.info(run).state, store.waiting()) == (State.QUEUED, [])
     assert "had no room for too long: it waits again" in store.info(run).message
     cluster.cpus = 1
