@@ -71,7 +71,6 @@ def _wait(process: subprocess.Popen[bytes], folder: RunFolder, reporter: Reporte
             assert process.stdin is not None
             with contextlib.suppress(OSError):  # they have just ended
                 process.stdin.write(b"s")
-                process.stdin.flush()
             process.wait()  # with a checkpoint; the watchdog sees to it that this ends
             raise
         if folder.failure.is_file():

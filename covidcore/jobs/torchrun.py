@@ -25,7 +25,8 @@ def start(processes: int, threads: int, module: str, argument: str) -> subproces
         "GLOO_SOCKET_IFNAME": _loopback(),
         "TORCH_CPP_LOG_LEVEL": "ERROR",  # each would warn of an option that we mean (spanning.py)
     }
-    return subprocess.Popen(words, stdin=subprocess.PIPE, env=environment)
+    # Unbuffered, so that closing the pipe to processes that have ended has nothing left to write.
+    return subprocess.Popen(words, stdin=subprocess.PIPE, bufsize=0, env=environment)
 
 
 def _loopback() -> str:

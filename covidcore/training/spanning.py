@@ -24,9 +24,9 @@ def spread(tail: nn.Module, group: Group) -> nn.Module:
     if group.size == 1:
         return tail
     _replace(tail, group)
-    # But for that argument, torch would put the gradients into another order after the first
-    # step. Sums of three and more processes in another order differ in their last digits, and a
-    # run that was resumed would not be the run that was never stopped.
+    # Without the argument, torch puts the gradients into another order after the first step. Sums
+    # of three and more processes in another order differ in their last digits, and a run that was
+    # resumed would not be the run that was never stopped.
     return nn.parallel.DistributedDataParallel(tail, find_unused_parameters=True)
 
 
