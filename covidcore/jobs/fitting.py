@@ -46,7 +46,16 @@ def advance(
     done = len(position.history) + position.step.step / max(position.step.steps, 1)
     pace = Pace(round((recipe.epochs - done) * run.batches.train_size))
     began = files.saved
-    events = fit(run.tail, run.batches, recipe, optimiser, run.tail_precision, position.step, group)
+    events = fit(
+        run.tail,
+        run.batches,
+        recipe,
+        optimiser,
+        run.tail_precision,
+        position.step,
+        group,
+        position.average,
+    )
     try:
         for event in events:
             if isinstance(event, Step):

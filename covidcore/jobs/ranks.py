@@ -51,6 +51,7 @@ def main(path: Path) -> None:
 
 def _train(folder: RunFolder, lifeline: Lifeline) -> None:
     from covidcore.jobs import fitting, preparation, resumable
+    from covidcore.training.average import average_of
     from covidcore.training.group import joined
     from covidcore.training.loop import make_optimiser
 
@@ -60,7 +61,8 @@ def _train(folder: RunFolder, lifeline: Lifeline) -> None:
     with joined() as group:  # first, for it says which device is ours
         run = preparation.prepare(folder, settings)
         optimiser = make_optimiser(run.tail, run.recipe)
-        position = resumable.restore(folder, run.tail, optimiser)
+        average = average_of(run.tail, run.recipe)
+        position = resumable.restore(folder, run.tail, optimiser, average)
         if position is None:
             raise RunError("The run's checkpoint can not be read: resume the run.")
         reporter = Reporter(folder, _Agreement(group, lifeline), quiet=group.rank > 0)

@@ -1,8 +1,8 @@
 """The checkpoint of a run that is not finished: what is needed to go on after any step.
 
 One safetensors file, so that tensors and position can not be of different moments: the trained
-part, the optimiser's state, and the trained part of the best epoch so far. The file holds its own
-SHA-256, so a damaged one is known before a number of it is used.
+part, the optimiser's state, the average of the weights, and the best epoch so far. The file holds
+its own SHA-256, so a damaged one is known before a number of it is used.
 """
 
 import hashlib
@@ -19,9 +19,10 @@ from torch import nn
 
 from covidcore import storage
 from covidcore.jobs.folder import RunFolder
+from covidcore.training.average import Average
 from covidcore.training.loop import EpochResult, Step
 
-_VERSION = 3
+_VERSION = 4
 _BLANK = b"0" * 64
 """What stands in the SHA-256's place while it is computed: it is of the whole file but itself."""
 _LABEL = b'"sha256":"'
@@ -38,6 +39,8 @@ class Position:
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     step: Step = field(default_factory=Step)
     """The last step done; ``Step(epoch)`` at the beginning of an epoch."""
+    average: Average | None = None
+    """Of the weights, where the recipe asks for one."""
 
     @property
     def best_result(self) -> EpochResult:
@@ -45,11 +48,12 @@ class Position:
         return min(self.history, key=lambda result: result.val_loss)
 
     def add(self, result: EpochResult, tail: nn.Module) -> None:
-        """Take note of an epoch; keeps a copy of the trained part where it is the best so far."""
+        """Take note of an epoch; keeps a copy of what was validated where it is the best so far."""
         self.history.append(result)
         self.step = Step(result.epoch + 1)
         if self.best_result is result:
-            self.best = {name: t.detach().cpu().clone() for name, t in tail.state_dict().items()}
+            judged = (self.average.network if self.average else tail).state_dict()
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in judged.items()}
 
 
 def save(
@@ -58,6 +62,9 @@ def save(
     """Replace the checkpoint."""
     tensors = {f"now.{name}": tensor for name, tensor in tail.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in position.best.items()}
+    if position.average:
+        kept = position.average.network.state_dict()
+        tensors |= {f"average.{name}": tensor for name, tensor in kept.items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{key}": value for key, value in state.items()}
     about = {
@@ -80,9 +87,12 @@ def stored_precision(folder: RunFolder) -> str | None:
 
 
 def restore(
-    folder: RunFolder, tail: nn.Module, optimiser: torch.optim.Optimizer
+    folder: RunFolder,
+    tail: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: Average | None = None,
 ) -> Position | None:
-    """Put a checkpoint back into ``tail`` and ``optimiser``; None where there is none to use."""
+    """Put a checkpoint back into all of these; None where there is none to use."""
     data = _read(folder)
     about = _position(data)
     if about is None:
@@ -98,8 +108,10 @@ def restore(
             state.setdefault(int(number), {})[key] = tensor
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-        step = Step(**about["step"])
-        return Position(about["precision"], history, _below(tensors, "best."), step)
+        if average:
+            average.network.load_state_dict(_below(tensors, "average."))
+        step, best = Step(**about["step"]), _below(tensors, "best.")
+        return Position(about["precision"], history, best, step, average)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         tail.load_state_dict(before)
         return None  # of another network: the run begins again

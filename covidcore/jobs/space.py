@@ -35,7 +35,8 @@ def needed(recipe: Recipe, images: int) -> int:
     per_image = {"head": features, "last_stage": channels * side**2, "all": 0}[recipe.trainable]
     activations = 2 * images * variants * per_image
     # Weights now, best, and two of AdamW's; twice while one file replaces another; the result.
-    checkpoints = int(parameters * 1e6) * 4 * (4 * 2 + 1)
+    copies = 5 if recipe.ema_decay else 4
+    checkpoints = int(parameters * 1e6) * 4 * (copies * 2 + 1)
     return pixels + activations + checkpoints
 
 

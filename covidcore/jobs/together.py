@@ -50,7 +50,7 @@ def advance(
         assert process.stdin is not None
         process.stdin.close()  # ends whoever is still there
         process.wait()
-    reached = resumable.restore(folder, run.tail, optimiser)
+    reached = resumable.restore(folder, run.tail, optimiser, position.average)
     if process.returncode or reached is None or not finished(recipe, reached):
         raise RunError(
             f"The {recipe.workers} processes that train together ended early (they are started "

@@ -15,6 +15,7 @@ from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.preparation import Prepared, prepare, threads_each
 from covidcore.jobs.progress import Reporter
 from covidcore.model import checkpoint, network
+from covidcore.training.average import average_of
 from covidcore.training.loop import make_optimiser
 from covidcore.training.precision import autocast, device
 
@@ -31,9 +32,10 @@ def train(folder: RunFolder, settings: Settings, reporter: Reporter) -> dict[str
     """
     run = prepare(folder, settings, reporter)
     optimiser = make_optimiser(run.tail, run.recipe)
-    position = resumable.restore(folder, run.tail, optimiser)
+    average = average_of(run.tail, run.recipe)
+    position = resumable.restore(folder, run.tail, optimiser, average)
     if position is None:
-        position = resumable.Position(run.precision)
+        position = resumable.Position(run.precision, average=average)
         if folder.last.exists():
             reporter.note(message=resumable.DAMAGED)
     if run.recipe.workers > 1:

@@ -23,6 +23,7 @@ from covidcore.model import checkpoint, network, weights
 from covidcore.model.at_hand import at_hand
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.activations import FrozenPart, activations
+from covidcore.training.average import average_of
 from covidcore.training.batches import ActivationBatches, PixelBatches
 from covidcore.training.loop import EpochResult, Step, Validating, fit, make_optimiser
 from covidcore.training.precision import choose, device
@@ -209,12 +210,19 @@ class Trial:
     def _fit(self, train: int) -> Iterator[Step | Validating | EpochResult]:
 
         batches = self._batches(train)
-        return fit(self.tail, batches, self.recipe, self.optimiser, self._tail_precision)
+        return fit(
+            self.tail,
+            batches,
+            self.recipe,
+            self.optimiser,
+            self._tail_precision,
+            average=average_of(self.tail, self.recipe),
+        )
 
     def _save(self) -> float:
         """The checkpoint of an epoch; the median of three."""
 
-        position = resumable.Position(self.precision)
+        position = resumable.Position(self.precision, average=average_of(self.tail, self.recipe))
         position.add(EpochResult(1, 1.0, 0.5, 1.0, 0.5, 1e-3), self.tail)
         folder = RunFolder(self.scratch)
         return statistics.median(

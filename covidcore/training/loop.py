@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from covidcore.failpoints import reach
 from covidcore.model.network import Tail
+from covidcore.training.average import Average
 from covidcore.training.group import Group
 from covidcore.training.precision import autocast
 from covidcore.training.recipe import Recipe
@@ -143,11 +144,13 @@ def fit(
     precision: str,
     start: Step | None = None,
     group: Group | None = None,
+    average: Average | None = None,
 ) -> Iterator[Step | Validating | EpochResult]:
     """Train ``tail`` in place; yields after every step and at the end of every epoch.
 
     The caller may stop at any yield; weights and optimiser are then whole, and the last ``Step``
-    says where ``start`` goes on. Patience, checkpoints and the choice of the best epoch are the
+    says where ``start`` goes on. Where there is an ``average``, it follows the weights, and is what
+    is validated. Patience, checkpoints and the choice of the best epoch are the
     caller's. The processes of a ``group`` begin with the same weights and optimiser.
     """
     group = group or Group()
@@ -180,6 +183,8 @@ def fit(
             (loss * group.size).backward()  # type: ignore[no-untyped-call]
             reach("batch")
             optimiser.step()
+            if average:
+                average.follow(tail, (epoch - 1) * steps + step)
             hits = (logits.argmax(1) == labels[mine]).sum()
             figures = torch.tensor([loss.item(), hits.item()], dtype=torch.float64)
             mean_loss, met = group.total(figures).tolist()
@@ -187,7 +192,8 @@ def fit(
             right += int(met)
             yield Step(epoch, step, steps, mean_loss, len(rows), total_loss, right)
         start = Step()
-        val_loss, val_accuracy = yield from _validate(tail, batches, precision, epoch, group)
+        judged = average.network if average else tail
+        val_loss, val_accuracy = yield from _validate(judged, batches, precision, epoch, group)
         yield EpochResult(
             epoch=epoch,
             train_loss=total_loss / batches.train_size,

@@ -33,6 +33,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-7, 1.0),
     "weight_decay": (0.0, 1.0),
     "label_smoothing": (0.0, 0.5),
+    "ema_decay": (0.0, 0.9999),
     "seed": (0, 2**31 - 1),
     "patience": (0, 1000),
     "threads": (0, 256),
@@ -79,6 +80,8 @@ class Recipe:
     class_weights: str = "none"
     """none, or balanced: weight each class by the inverse of its share."""
     label_smoothing: float = 0.0
+    ema_decay: float = 0.0
+    """Above 0, a running average of the weights is validated and kept: its share at each step."""
     seed: int = 0
     """Of the split, the head's first weights, the order of images and the augmentation."""
     split: str = "70/10/20"

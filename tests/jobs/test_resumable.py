@@ -15,6 +15,7 @@ from covidcore.jobs import resumable
 from covidcore.jobs.folder import RunFolder
 from covidcore.model.network import build, cut
 from covidcore.model.preprocess import Preprocessing
+from covidcore.training.average import Average
 from covidcore.training.batches import PixelBatches
 from covidcore.training.loop import EpochResult, Step, Validating, fit, make_optimiser
 from covidcore.training.recipe import Recipe
@@ -58,10 +59,11 @@ def test_going_on_is_the_same_to_the_bit(
     folder: RunFolder, stop: Callable[[object], bool], at: tuple[int, int]
 ) -> None:
     torch.set_num_threads(1)
-    arch, data = "mobilenet_v3_large", batches()
+    arch, data, decay = "mobilenet_v3_large", batches(), 0.7
     whole = tail_of(arch)
-    optimiser, position = make_optimiser(whole, RECIPE), resumable.Position("fp32")
-    for event in fit(whole, data, RECIPE, optimiser, "fp32"):
+    optimiser = make_optimiser(whole, RECIPE)
+    position = resumable.Position("fp32", average=Average(whole, decay))
+    for event in fit(whole, data, RECIPE, optimiser, "fp32", average=position.average):
         if isinstance(event, EpochResult):
             position.add(event, whole)
         elif isinstance(event, Step):
@@ -71,17 +73,19 @@ def test_going_on_is_the_same_to_the_bit(
 
     tail = tail_of(arch)
     optimiser = make_optimiser(tail, RECIPE)
-    restored = resumable.restore(folder, tail, optimiser)
+    restored = resumable.restore(folder, tail, optimiser, Average(tail, decay))
     assert restored is not None
     assert [one.epoch for one in restored.history] == [1]
     assert (restored.step.epoch, restored.step.step) == at
     assert resumable.stored_precision(folder) == restored.precision == "fp32"
-    for event in fit(tail, data, RECIPE, optimiser, "fp32", restored.step):
+    rest = fit(tail, data, RECIPE, optimiser, "fp32", restored.step, average=restored.average)
+    for event in rest:
         if isinstance(event, EpochResult):
             restored.add(event, tail)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tail.state_dict()[name], tensor), name
         assert torch.equal(restored.best[name], position.best[name]), name
+    assert any(not torch.equal(position.best[name], t) for name, t in whole.state_dict().items())
     losses = [(one.train_loss, one.val_loss) for one in restored.history]
     assert losses == [(one.train_loss, one.val_loss) for one in position.history]
 

@@ -12,12 +12,15 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from covidcore.jobs.lifeline import Lifeline
+from covidcore.training.average import Average, average_of
 from covidcore.training.group import Group, joined
 from covidcore.training.loop import EpochResult, Step, fit, make_optimiser
 from tests.training.test_loop import RECIPE, batches
 
 # Steps of 10 and 11 images: shares of three processes are never all of one size.
-EVERYTHING = replace(RECIPE, batch_size=11, class_weights="balanced", label_smoothing=0.1)
+EVERYTHING = replace(
+    RECIPE, batch_size=11, class_weights="balanced", label_smoothing=0.1, ema_decay=0.8
+)
 IMAGES = 400
 """Of which a third validates: in three batches."""
 
@@ -53,21 +56,23 @@ def train(precision: str, group: Group | None = None, stop: int = 0) -> tuple[nn
     recipe = replace(EVERYTHING, epochs=2, learning_rate=1e-3)
     data = batches(IMAGES, unequal=True)
     tail = network()
-    optimiser = make_optimiser(tail, recipe)
+    optimiser, average = make_optimiser(tail, recipe), average_of(tail, recipe)
+    assert average is not None
     results, at, done = [], Step(), 0
-    for event in fit(tail, data, recipe, optimiser, precision, group=group):
+    for event in fit(tail, data, recipe, optimiser, precision, group=group, average=average):
         done += isinstance(event, Step)
         at = event if isinstance(event, Step) else at
         results += [event] if isinstance(event, EpochResult) else []
         if stop and done == stop:
             break
     if stop:
-        kept = copy.deepcopy((tail.state_dict(), optimiser.state_dict()))
+        parts = (tail, optimiser, average.network)
+        kept = copy.deepcopy([part.state_dict() for part in parts])
         tail = network()
-        optimiser = make_optimiser(tail, recipe)
-        tail.load_state_dict(kept[0])
-        optimiser.load_state_dict(kept[1])
-        rest = fit(tail, data, recipe, optimiser, precision, at, group)
+        optimiser, average = make_optimiser(tail, recipe), Average(tail, recipe.ema_decay)
+        for part, state in zip((tail, optimiser, average.network), kept, strict=True):
+            part.load_state_dict(state)
+        rest = fit(tail, data, recipe, optimiser, precision, at, group, average)
         results += [event for event in rest if isinstance(event, EpochResult)]
     return tail, results
 
