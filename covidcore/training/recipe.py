@@ -232,7 +232,7 @@ PRESETS: dict[str, Preset] = {
                 backbone_rate=0.1,
                 schedule="one_cycle",
                 progressive=True,
-                label_smoothing=0.05,
+                ema_decay=0.99,
             ),
         ),
         Preset(
