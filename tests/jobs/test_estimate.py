@@ -76,7 +76,7 @@ def test_everything_trained_needs_no_features(dataset, home) -> None:
 def test_small_images_of_the_first_epochs_cost_less(dataset, home) -> None:
     recipe = replace(RECIPE, trainable="all", image_size=224, progressive=True)
     parts = known(recipe, dataset, home).parts
-    shares = (160 / 224) ** 2 + 2
+    shares = (192 / 224) ** 2 + 2
     assert parts["training"] == pytest.approx(18 * 0.05 * shares + 3 * 0.5)
 
 

@@ -129,5 +129,5 @@ def test_progressive_sizes_grow_to_the_full_one(image_size: int, epochs: int) ->
 
 
 def test_the_documented_sizes() -> None:
-    assert image_sizes(224, 6, True) == (160, 160, 224, 224, 224, 224)
+    assert image_sizes(224, 6, True) == (192, 192, 224, 224, 224, 224)
     assert image_sizes(224, 3, False) == (224, 224, 224)
