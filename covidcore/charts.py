@@ -14,6 +14,9 @@ import plotly.graph_objects as go
 from covidcore.chart_curves import MOST_RUNS as MOST_RUNS  # offered to pages from here
 from covidcore.chart_curves import compare_curves as compare_curves
 from covidcore.chart_curves import learning_curves as learning_curves
+from covidcore.chart_images import difference as difference
+from covidcore.chart_images import grey_levels as grey_levels
+from covidcore.chart_images import stacked as stacked
 from covidcore.chart_style import CLEAR, PALETTE, QUIET, Floats, bars, empty, figure, ink
 from covidcore.chart_style import class_colours as class_colours
 from covidcore.chart_style import label as label
@@ -35,7 +38,8 @@ def class_counts(index: pd.DataFrame, classes: Sequence[str] | None = None) -> g
         for name, count in zip(names, counts, strict=True)
     ]
     drawn = bars(names, counts, [f"{count:,}" for count in counts], hovers)
-    return drawn.update_xaxes(title="Images", rangemode="tozero")
+    # Room for the text beside the longest bar, which would be cut off at the end of the axis.
+    return drawn.update_xaxes(title="Images", range=[0, 1.2 * max(counts, default=1) or 1])
 
 
 def matrix(

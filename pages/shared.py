@@ -1,6 +1,6 @@
 """What several pages share: the router, a page's frame, cached reads, pickers, ways to get data.
 
-Nothing here runs at import, and no function imports torch but ``predictor``.
+Nothing here runs at import, and no function imports torch but ``load_torch``.
 """
 
 from collections.abc import Callable, Iterator
@@ -199,17 +199,38 @@ def results(run: str, home: Path) -> "tuple[dict[str, Any], pd.DataFrame]":
 @st.cache_resource(max_entries=2, show_spinner="Loading the model")
 def predictor(run: str, home: Path) -> "Predictor":
     """A run's model, ready to answer."""
-    import gc
-
-    import torch
-
     from covidcore.inference.predictor import Predictor
 
-    torch.set_num_threads(1)  # two threads on a busy machine are ten times slower than one
+    load_torch()
     model = Predictor.open(store().path(run))
-    gc.collect()
-    gc.freeze()  # Streamlit collects after every run; torch's objects would dominate that
+    settle_memory()
     return model
+
+
+@st.cache_data(max_entries=16, show_spinner="Varying the image")
+def varied(square: "NDArray[np.uint8]", count: int, seed: int) -> "NDArray[np.uint8]":
+    """Copies of an image as augmentation makes them, ``(count, S, S)``."""
+    from covidcore.training.variants import variants
+
+    load_torch()
+    return variants(square, count, seed)
+
+
+@st.cache_resource(show_spinner="Loading torch")
+def load_torch() -> None:
+    """Import torch once, so that pages stay as fast as they were."""
+    import torch
+
+    torch.set_num_threads(1)  # two threads on a busy machine are ten times slower than one
+    settle_memory()
+
+
+def settle_memory() -> None:
+    """Keep what was just loaded from being searched for garbage, which Streamlit does each run."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
 
 
 def pixels(dataset: "Dataset") -> "NDArray[np.uint8]":
@@ -224,15 +245,6 @@ def thumbnail(image: "NDArray[np.uint8]", file: str, *lines: str) -> None:
     """A cached image over its file name and a few plain words."""
     caption = "  \n".join(markdown(line) for line in (file.rpartition("/")[2], *lines) if line)
     st.image(image, caption=caption, width="stretch", alt=visible(file))
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def brightness(fingerprint: str, home: Path) -> dict[str, list[float]]:
-    """Mean grey value of each image, by class."""
-    dataset = open_dataset(fingerprint, home)
-    means = pixels(dataset).mean(axis=(1, 2))
-    labels = dataset.index["label"]
-    return {name: means[(labels == name).to_numpy()].tolist() for name in dataset.classes}
 
 
 @contextmanager

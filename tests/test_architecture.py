@@ -23,12 +23,20 @@ WITH_THE_COMMAND_LINE = {
     *("show", "show_audit", "doctor", "__main__"),
 }
 # For any room to use; they know nothing but one another and the errors.
-ASIDE = {"charts", "chart_curves", "chart_style", "failpoints", "proportions", "wording"}
+ASIDE = {
+    "charts",
+    "chart_curves",
+    "chart_images",
+    "chart_style",
+    "failpoints",
+    "proportions",
+    "wording",
+}
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
-    *("charts", "chart_curves", "chart_style", "proportions", "show_audit"),
+    *("charts", "chart_curves", "chart_images", "chart_style", "proportions", "show_audit"),
     *("training/recipe", "model/weights", "inference/table"),
     *("cli", "cli_data", "cli_jobs", "cli_sweeps", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
@@ -36,7 +44,7 @@ NO_TORCH = (
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
     *("jobs/grid", "jobs/sweeps", "jobs/sweep_info"),
     *("jobs/estimate", "jobs/learned", "jobs/probe", "jobs/rates", "model/at_hand"),
-    *("model/preprocess", "training/sizes", "training/stored"),
+    *("model/preprocess", "training/sizes", "training/stored", "training/variants"),
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
 )
 

@@ -51,6 +51,8 @@ def every_figure():
         "brightness": charts.brightness({NASTY: [10, 20], "NORMAL": [200], "none": []}),
         "probabilities": charts.probability_bars({NASTY: 0.9, "NORMAL": 0.1}),
         "reliability": charts.reliability(BINS),
+        "stacked": charts.stacked(pd.DataFrame({NASTY: [3, 0], "b": [1, 2]}, index=[NASTY, "x"])),
+        "levels": charts.grey_levels({NASTY: np.arange(256), "b": np.ones(256)}),
     }
 
 
@@ -81,6 +83,40 @@ def test_grounds_are_transparent_axes_named_and_no_title_inside(name):
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert layout.title.text is None
     assert layout.xaxis.title.text
+
+
+def test_stacked_bars_hold_every_count_in_the_order_of_the_table():
+    figure = charts.stacked(pd.DataFrame({"a": [3, 0], "b": [1, 2]}, index=["x", "y"]))
+    assert [bar.name for bar in figure.data] == ["a", "b"]
+    assert [list(bar.x) for bar in figure.data] == [[3, 0], [1, 2]]
+    assert list(figure.data[0].text) == ["3", ""]
+    assert "75.0% of 4" in figure.data[0].hovertext[0]
+    low, high = figure.layout.yaxis.range
+    assert low > high  # the first row is on top
+    assert charts.stacked(pd.DataFrame({"a": [0]})).layout.annotations
+
+
+def test_grey_levels_are_shares_that_add_up():
+    dark = np.zeros(256)
+    dark[:4] = 10
+    figure = charts.grey_levels({"dark": dark, "none": np.zeros(256)})
+    assert np.asarray(figure.data[0].y)[::2].sum() == pytest.approx(1)
+    assert figure.data[0].y[0] == 1
+    assert not np.asarray(figure.data[1].y).any()
+    assert charts.grey_levels({}).layout.annotations
+
+
+def test_a_difference_has_a_symmetrical_scale_and_lies_the_right_way_up():
+    values = np.zeros((224, 224))
+    values[:2, -2:] = -3
+    figure = charts.difference(values, "SD", NASTY, "b")
+    heat = figure.data[0]
+    assert (heat.zmin, heat.zmax) == (-3, 3)
+    assert np.shape(heat.z) == (112, 112)
+    assert heat.z[0][-1] == -3 and not heat.z[-1].any()
+    assert figure.layout.yaxis.autorange == "reversed"
+    assert SAFE in heat.colorbar.title.text
+    assert charts.difference(np.zeros((30, 30)), "SD", "a", "b").data[0].zmax == 1
 
 
 def test_each_cell_of_the_matrix_can_be_clicked():

@@ -38,7 +38,7 @@ from covidcore.proportions import wilson
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SplitSettings", "audit", "stored"]
+__all__ = ["SplitSettings", "audit", "file_of", "measured_before", "stored"]
 
 VERSION = 1
 """Of what is measured; a change measures every dataset again."""
@@ -83,6 +83,16 @@ def stored(
     measured = _kept(dataset, home, "audit.json")
     part = _kept(dataset, home, f"audit-splits/{(chosen or SplitSettings()).key()}.json")
     return None if measured is None or part is None else _document(measured, part)
+
+
+def measured_before(dataset: Dataset, home: "Path") -> dict[str, Any] | None:
+    """What was measured before of a dataset, whatever its split; None where nothing was."""
+    return _kept(dataset, home, "audit.json")
+
+
+def file_of(dataset: Dataset, home: "Path") -> "Path":
+    """Where that is kept."""
+    return _path(dataset, home, "audit.json")
 
 
 def _path(dataset: Dataset, home: "Path", name: str) -> "Path":

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,31 @@ def pixel_array(
     return array
 
 
+def squares(
+    dataset: Dataset, rows: Sequence[int], size: int, home: Path
+) -> "list[NDArray[np.uint8] | None]":
+    """The images of some index rows, each ``(size, size)``; None where one can not be read now.
+
+    From the map where there is one, else from the files, so that a page of a gallery need not wait
+    until all images have been read.
+    """
+    import numpy as np
+
+    array = _open(_path(dataset, size, home), len(dataset.index), size)
+    if array is not None:
+        return [np.asarray(array[row]) for row in rows]
+
+    def read(row: int) -> "NDArray[np.uint8] | None":
+        try:
+            file, digest = map(str, dataset.index.loc[row, ["file", "sha256"]])
+            return _read(dataset, file, digest, size)
+        except DataError:
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(read, rows))
+
+
 def is_stored(dataset: Dataset, size: int, home: Path) -> bool:
     """Whether ``pixel_array`` would find the images decoded already."""
     path = _path(dataset, size, home)
@@ -105,16 +131,7 @@ def _build(dataset: Dataset, size: int, path: Path, progress: Progress | None) -
 
     def read(item: tuple[str, str]) -> bytes:
         file, digest = item
-        try:
-            data = (dataset.root / file).read_bytes()
-            if storage.sha256_bytes(data) != digest:
-                raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
-            return resize(decode(data).pixels, size).tobytes()
-        except (OSError, DecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(
-                f"{file} can not be read any more ({reason}): scan the dataset again."
-            ) from error
+        return _read(dataset, file, digest, size).tobytes()
 
     with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
         out.write(_header(len(files), size))
@@ -131,3 +148,17 @@ def _build(dataset: Dataset, size: int, path: Path, progress: Progress | None) -
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _read(dataset: Dataset, file: str, digest: str, size: int) -> "NDArray[np.uint8]":
+    """Decode and resize the file of an image. Raises: DataError where it is gone or changed."""
+    try:
+        data = (dataset.root / file).read_bytes()
+        if storage.sha256_bytes(data) != digest:
+            raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
+        return resize(decode(data).pixels, size)
+    except (OSError, DecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{file} can not be read any more ({reason}): scan the dataset again."
+        ) from error

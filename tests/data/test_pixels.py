@@ -9,7 +9,7 @@ from PIL import Image
 
 from covidcore.data.decode import decode
 from covidcore.data.index import Dataset, dataset_folder, scan
-from covidcore.data.pixels import pixel_array, resize
+from covidcore.data.pixels import is_stored, pixel_array, resize, squares
 from covidcore.errors import DataError
 from tests.conftest import MakeDataset
 from tests.hostile import saved
@@ -159,3 +159,25 @@ def test_resize_leaves_what_fits_as_it_is() -> None:
     pixels = picture(1, 64)
     np.testing.assert_array_equal(resize(pixels, 64), pixels)
     np.testing.assert_array_equal(resize(np.full((90, 50), 77, np.uint8), 64), 77)
+
+
+def test_some_squares_are_had_before_all_are_read_and_are_the_same_after(
+    dataset: Dataset, home: Path
+) -> None:
+    rows = [7, 0, 3]
+    before = squares(dataset, rows, 32, home)
+    assert not is_stored(dataset, 32, home)
+    array = pixel_array(dataset, 32, home)
+    for early, late, row in zip(before, squares(dataset, rows, 32, home), rows, strict=True):
+        assert early is not None and late is not None
+        np.testing.assert_array_equal(early, array[row])
+        np.testing.assert_array_equal(late, array[row])
+
+
+def test_a_square_that_can_not_be_had_leaves_the_others(dataset: Dataset, home: Path) -> None:
+    files = dataset.index["file"]
+    (dataset.root / files[0]).unlink()
+    (dataset.root / files[1]).write_bytes(saved(picture(99)))
+    (dataset.root / files[2]).write_bytes(b"no image")
+    found = squares(dataset, [0, 1, 2, 3], 32, home)
+    assert [one is None for one in found] == [True, True, True, False]

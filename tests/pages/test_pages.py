@@ -101,15 +101,6 @@ def test_links_select_and_are_kept(home: Path, open_page) -> None:
     assert "There is no dataset" in app.warning[0].value
 
 
-def test_gallery_shows_one_class(trained, open_page) -> None:
-    app = open_page("explore")
-    captions = [str(image.proto.imgs) for image in app.get("image")]
-    assert len(captions) == 24
-    app.selectbox(key="gallery_class").set_value("NORMAL").run()
-    assert not app.exception
-    assert all("NORMAL" in str(image.proto.imgs) for image in app.get("image"))
-
-
 def test_cell_of_the_matrix_by_link_and_by_boxes(trained, open_page) -> None:
     table = trained.predictions(trained.find("latest"))
     table = table[table["split"] == "test"]

@@ -4,6 +4,7 @@ import torch
 
 from covidcore.training.augment import BRIGHTNESS, ROTATION, SCALE, SHIFT, augment
 from covidcore.training.loop import seeded
+from covidcore.training.variants import variants
 
 COPIES, SIDE = 64, 64
 
@@ -78,3 +79,13 @@ def test_the_bounds_are_those_of_positioning() -> None:
     assert 0 < ROTATION <= 15
     assert 0 < SCALE <= 0.2
     assert 0 < SHIFT <= 0.1
+
+
+def test_variants_to_look_at_are_what_training_makes() -> None:
+    image = lopsided()[0]
+    made = variants(image.numpy(), 5, seed=3)
+    same = augment(image.expand(5, SIDE, SIDE), torch.Generator().manual_seed(3))
+    assert made.dtype == "uint8"
+    assert made.shape == (5, SIDE, SIDE)
+    assert torch.equal(torch.from_numpy(made), same.round().to(torch.uint8))
+    assert not (made == variants(image.numpy(), 5, seed=4)).all()
