@@ -4,6 +4,7 @@ import textwrap
 from typing import Any
 
 from covidcore.config import DISCLAIMER
+from covidcore.data.audit_tables import without_lungs
 from covidcore.show import share, table
 from covidcore.wording import visible
 
@@ -48,12 +49,9 @@ def _split(document: dict[str, Any]) -> str:
 
 def _rules(document: dict[str, Any]) -> str:
     """What is right without a look at the lungs."""
-    rows = [("always the largest class", share(document["majority_accuracy"]))]
-    rows.append(
-        ("the source alone", share(document["source_only_accuracy"], document["source_only_ci"]))
-    )
-    for kind, name in (("header_only", "file facts alone"), ("border_only", "outer 5 % alone")):
-        rows.append((name, share(document[kind]["accuracy"], document[kind]["accuracy_ci"])))
+    rows = [
+        (rule.name, share(rule.accuracy, (rule.low, rule.high))) for rule in without_lungs(document)
+    ]
     v = document["cramers_v"]
     association = "-" if v is None else f"{v:.3f}"
     return (

@@ -3,13 +3,23 @@
 import streamlit as st
 
 from covidcore.wording import markdown
-from pages import explore_images, explore_means, explore_overview, shared, shared_sources
+from pages import (
+    explore_audit,
+    explore_images,
+    explore_means,
+    explore_overview,
+    explore_split,
+    shared,
+    shared_sources,
+)
 
 # What can be looked at, in the order of the control; each is drawn with the dataset alone.
 VIEWS = {
     "Overview": explore_overview.draw,
     "Images": explore_images.draw,
     "Means": explore_means.draw,
+    "Audit": explore_audit.draw,
+    explore_split.VIEW: explore_split.draw,
 }
 
 shared.ensure_router()

@@ -55,7 +55,7 @@ def copies(fingerprint: str, home: Path) -> gallery.Copies:
     from covidcore.data.duplicates import near_duplicate_groups
 
     dataset = shared.open_dataset(fingerprint, home)
-    audited = audit.measured_before(dataset, home)
+    audited = audit.measured(dataset, home)
     pictures = (
         near_duplicate_groups(dataset.index)
         if audited is None
@@ -77,7 +77,7 @@ def findings(dataset: "Dataset") -> "dict[str, NDArray[np.bool_]] | None":
 @st.cache_data(max_entries=4, show_spinner=False)
 def _findings(fingerprint: str, home: Path, stamp: int) -> "dict[str, NDArray[np.bool_]] | None":
     dataset = shared.open_dataset(fingerprint, home)
-    audited = audit.measured_before(dataset, home)
+    audited = audit.measured(dataset, home)
     return None if audited is None else findings_of_images(audited, dataset)
 
 

@@ -17,7 +17,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.model.at_hand import at_hand
 from covidcore.training.recipe import CHOICES, PRESETS, Recipe
 from covidcore.wording import markdown, percent, visible
-from pages import shared, train_sweeps
+from pages import shared, train_link, train_sweeps
 
 WEIGHTS = ("auto", "imagenet", "radiographs", "none")
 FIELDS = {
@@ -126,14 +126,18 @@ def _fields(name: str, dataset: Dataset) -> tuple[Recipe, list[str]]:
     start = PRESETS[name].recipe
     typed: dict[str, str] = {}
     excluded: list[str] = []
-    with st.expander("Advanced", icon=":material/tune:"), st.grid("auto", min_column_width=190):
+    link = train_link.carried(dataset)
+    # Open where a link has filled fields in, so that they are seen.
+    more = st.expander("Advanced", bool(link.mark), icon=":material/tune:")
+    with more, st.grid("auto", min_column_width=190):
         for field, (title, about) in FIELDS.items():
-            given, key = getattr(start, field), f"{name}-{field}"
+            given = link.fields.get(field, getattr(start, field))
+            key = f"{name}-{field}{link.mark if field in train_link.FIELDS else ''}"
             choices = WEIGHTS if field == "weights" else CHOICES.get(field)
             if field == "exclude_sources":
                 sources = sorted(set(dataset.index["source"]) - {""})
                 excluded = st.multiselect(
-                    title, sources, key=f"{key}-{dataset.fingerprint}", help=about,
+                    title, sources, link.sources, key=f"{key}-{dataset.fingerprint}", help=about,
                     format_func=visible, placeholder="none",
                 )  # fmt: skip
             elif choices:

@@ -25,6 +25,7 @@ WITH_THE_COMMAND_LINE = {
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {
     "charts",
+    "chart_audit",
     "chart_curves",
     "chart_images",
     "chart_style",
@@ -36,7 +37,7 @@ ASIDE = {
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
-    *("charts", "chart_curves", "chart_images", "chart_style", "proportions", "show_audit"),
+    *("charts", "chart_*", "proportions", "show_audit"),
     *("training/recipe", "model/weights", "inference/table"),
     *("cli", "cli_data", "cli_jobs", "cli_sweeps", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),

@@ -5,6 +5,7 @@ about it is worded when it is read (`audit_findings`). Nothing here looks at a m
 """
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
@@ -38,7 +39,7 @@ from covidcore.proportions import wilson
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SplitSettings", "audit", "file_of", "measured_before", "stored"]
+__all__ = ["STEPS", "SplitSettings", "audit", "doing", "file_of", "measured", "stored"]
 
 VERSION = 1
 """Of what is measured; a change measures every dataset again."""
@@ -46,6 +47,16 @@ SIZE = 224
 """Pixels a side of the pictures that are looked at."""
 STEPS = 1000
 """The total that ``progress`` is called with."""
+
+_STAGES = {
+    "Comparing every image with every other": 30,
+    "Reading every image once": 500,
+    "Looking at every picture": 560,
+    "Looking for colour": 600,
+    "Classifying by the files alone": 720,
+    "Classifying by the borders alone": STEPS,
+}
+"""What is done, in this order, and the step with which it ends: about as long as each takes."""
 
 
 def audit(
@@ -76,6 +87,11 @@ def audit(
     return _document(measured, part)
 
 
+def doing(done: int) -> str:
+    """What the audit does after ``done`` of its steps, in words."""
+    return next((what for what, end in _STAGES.items() if done < end), "")
+
+
 def stored(
     dataset: Dataset, home: "Path", chosen: SplitSettings | None = None
 ) -> dict[str, Any] | None:
@@ -85,7 +101,7 @@ def stored(
     return None if measured is None or part is None else _document(measured, part)
 
 
-def measured_before(dataset: Dataset, home: "Path") -> dict[str, Any] | None:
+def measured(dataset: Dataset, home: "Path") -> dict[str, Any] | None:
     """What was measured before of a dataset, whatever its split; None where nothing was."""
     return _kept(dataset, home, "audit.json")
 
@@ -118,16 +134,15 @@ def _measure(dataset: Dataset, home: "Path", progress: Progress | None) -> dict[
     """Everything that does not depend on the split."""
     started = time.monotonic()
     index = dataset.index
-    same = repeated(index)
+    stages = iter([_stage(progress, *ends) for ends in pairwise([0, *_STAGES.values()])])
+    same = repeated(index, next(stages))
     pictures = picture_ids(index, same["near_pairs"])
-    pixels = pixel_array(dataset, SIZE, home, _stage(progress, 0, 500))
-    seen = look(pixels, _stage(progress, 500, 650))
-    odd = outliers(dataset, seen, _stage(progress, 650, 750))
+    pixels = pixel_array(dataset, SIZE, home, next(stages))
+    seen = look(pixels, next(stages))
+    odd = outliers(dataset, seen, next(stages))
     people = linked(group_ids(index, "patient"), pictures)
-    header = baseline(
-        header_features(index), index["label"], people, progress=_stage(progress, 750, 850)
-    )
-    border = baseline(seen.border, index["label"], people, progress=_stage(progress, 850, 1000))
+    header = baseline(header_features(index), index["label"], people, progress=next(stages))
+    border = baseline(seen.border, index["label"], people, progress=next(stages))
     return {
         "version": VERSION,
         "fingerprint": dataset.fingerprint,

@@ -9,12 +9,17 @@ from numpy.typing import NDArray
 
 from covidcore import storage
 from covidcore.data.duplicates import connected, near_duplicate_pairs
+from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset
 from covidcore.data.split import GROUPINGS, SPLITS, parse_fractions, split
 from covidcore.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LEAKS = ("exact", "near", "patient")
+"""What a test image may be known from training by."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,10 @@ class SplitSettings:
     """Sources whose images take no part."""
 
     def __post_init__(self) -> None:
-        """Raises: RecipeError for shares or a grouping that are none."""
+        """Raises: RecipeError for shares, a grouping or a seed that are none."""
         parse_fractions(self.split)
+        if not 0 <= self.seed < 2**31:
+            raise RecipeError(f"seed is {self.seed}; it must lie between 0 and {2**31 - 1}.")
         if self.group_by not in GROUPINGS:
             raise RecipeError(
                 f"“{self.group_by}” is not a way to group: use {', '.join(GROUPINGS)}."
@@ -44,7 +51,7 @@ class SplitSettings:
         return storage.sha256_bytes(storage.canonical_json(value))[:16]
 
 
-def repeated(index: "pd.DataFrame") -> dict[str, Any]:
+def repeated(index: "pd.DataFrame", progress: Progress | None = None) -> dict[str, Any]:
     """Which files are the same picture.
 
     ``exact_duplicates``: groups of files that agree to the pixel. ``near_duplicates``: groups of
@@ -54,7 +61,7 @@ def repeated(index: "pd.DataFrame") -> dict[str, Any]:
     """
     distinct = index.drop_duplicates("pixel_sha256").reset_index(drop=True)
     files = distinct["file"].to_numpy()
-    pairs = near_duplicate_pairs(distinct)
+    pairs = near_duplicate_pairs(distinct, progress)
     groups = connected(len(distinct), pairs.first, pairs.second)
     return {
         "exact_duplicates": _together(index["file"].to_numpy(), index["pixel_sha256"].to_numpy()),
@@ -100,29 +107,43 @@ def label_conflicts(index: "pd.DataFrame", pictures: NDArray[np.int64]) -> list[
     return _together(index["file"].to_numpy()[torn], pictures[torn])
 
 
-def leaks(
+def known_from_training(
     index: "pd.DataFrame", dealt: "pd.DataFrame", pictures: NDArray[np.int64]
-) -> dict[str, int]:
-    """How many test images have a copy, or their patient, among the training images.
+) -> "pd.DataFrame":
+    """For each test image, whether a copy of it, or its patient, is among the training images.
 
-    ``dealt`` has the columns file and split, of some or all rows of ``index``. Returns ``test``
-    (images), ``exact``, ``near`` (the same picture, exact copies aside), ``patient`` and ``any``;
-    an image may count as several of these.
+    ``dealt`` has the columns file and split, of some or all rows of ``index``; ``pictures`` is that
+    of ``picture_ids``. Returns the columns file, exact, near (the same picture, exact copies
+    aside) and patient; an image may be several of these.
     """
+    import pandas as pd
+
     sets = index["file"].map(dealt.set_index("file")["split"])
     train, test = (sets == "train").to_numpy(), (sets == "test").to_numpy()
     pixels, patients = index["pixel_sha256"], index["group"]
     exact = pixels[test].isin(pixels[train]).to_numpy()
     near = np.isin(pictures[test], pictures[train])
     known = patients[train & (patients != "").to_numpy()]
-    patient = patients[test].isin(known).to_numpy()
-    return {
-        "test": int(test.sum()),
-        "exact": int(exact.sum()),
-        "near": int((near & ~exact).sum()),
-        "patient": int(patient.sum()),
-        "any": int((near | patient).sum()),
-    }
+    return pd.DataFrame(
+        {
+            "file": index["file"][test].to_numpy(),
+            "exact": exact,
+            "near": near & ~exact,
+            "patient": patients[test].isin(known).to_numpy(),
+        }
+    )
+
+
+def leaks(
+    index: "pd.DataFrame", dealt: "pd.DataFrame", pictures: NDArray[np.int64]
+) -> dict[str, int]:
+    """``known_from_training``, counted: ``test`` images, ``exact``, ``near``, ``patient``, ``any``.
+
+    ``any`` counts an image once that is several of these.
+    """
+    known = known_from_training(index, dealt, pictures)
+    counts = {kind: int(known[kind].sum()) for kind in LEAKS}
+    return {"test": len(known)} | counts | {"any": int(known[list(LEAKS)].any(axis=1).sum())}
 
 
 def deal(dataset: Dataset, chosen: SplitSettings) -> "pd.DataFrame":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from covidcore.data.facts import Progress
 from covidcore.data.hashes import dhash
 
 if TYPE_CHECKING:
@@ -87,19 +88,19 @@ def connected(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
-def near_duplicate_pairs(index: "pd.DataFrame") -> NearPairs:
+def near_duplicate_pairs(index: "pd.DataFrame", progress: Progress | None = None) -> NearPairs:
     """The rows that are near duplicates of one another, as they are or mirrored.
 
     A pair that agrees both ways is not called mirrored. All pairs are compared: 21,000 images in
-    some seconds, in 16 MB beside the thumbnails.
+    some seconds, in 16 MB beside the thumbnails. ``progress(done, total)`` counts rows, twice.
     """
     levels = thumbnails(index)
     looks = standardised(levels)
     hashes = np.array([int(value, 16) for value in index["dhash"]], dtype=np.uint64)
-    upright = _candidates(looks, looks)
+    upright = _candidates(looks, looks, _half(progress, 0))
     close = np.bitwise_count(hashes[upright[0]] ^ hashes[upright[1]]) <= HASH_DISTANCE
     upright = _chosen(upright, close)
-    turned = _candidates(standardised(levels[:, :, ::-1]), looks)
+    turned = _candidates(standardised(levels[:, :, ::-1]), looks, _half(progress, 1))
     turned = _chosen(turned, ~np.isin(_keys(turned, len(index)), _keys(upright, len(index))))
     turned = _chosen(turned, _mirrored_hashes_are_close(levels, turned))
     mirrored = np.repeat([False, True], [len(upright[0]), len(turned[0])])
@@ -112,7 +113,14 @@ def near_duplicate_pairs(index: "pd.DataFrame") -> NearPairs:
 _Candidates = tuple[NDArray[np.int64], NDArray[np.int64], Looks]
 
 
-def _candidates(rows: Looks, columns: Looks) -> _Candidates:
+def _half(progress: Progress | None, which: int) -> Progress | None:
+    """For the first or the second of two passes over all rows."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(which * total + done, 2 * total)
+
+
+def _candidates(rows: Looks, columns: Looks, progress: Progress | None) -> _Candidates:
     """Pairs ``i < j`` whose looks ``rows[i]`` and ``columns[j]`` correlate, and how much.
 
     Not the hashes first: within 5 bits lie 5 % of all pairs of radiographs, and a product of
@@ -128,6 +136,8 @@ def _candidates(rows: Looks, columns: Looks) -> _Candidates:
         later = i < j
         found.append((i[later] + start, j[later] + start, block[i[later], j[later]]))
         start = stop
+        if progress:
+            progress(stop, total)
     first, second = (np.concatenate([part[at] for part in found]) for at in (0, 1))
     return first, second, np.concatenate([part[2] for part in found])
 

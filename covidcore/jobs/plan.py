@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from covidcore.config import Settings
+from covidcore.data.audit_leaks import SplitSettings, deal
 from covidcore.data.index import Dataset
-from covidcore.data.split import digest, split
-from covidcore.errors import DataError, RecipeError
+from covidcore.data.split import digest
 from covidcore.model.weights import Weights, resolve
 from covidcore.training.recipe import Recipe, run_key
 
@@ -52,12 +52,5 @@ def plan_split(recipe: Recipe, dataset: Dataset) -> "pd.DataFrame":
     Raises: RecipeError for a source that is not in the dataset; DataError where a class is too
     small.
     """
-    index = dataset.index
-    unknown = sorted(set(recipe.exclude_sources) - set(index["source"]))
-    if unknown:
-        raise RecipeError(f"The dataset has no source “{unknown[0]}” that could be excluded.")
-    kept = index[~index["source"].isin(recipe.exclude_sources)]
-    gone = sorted(set(dataset.classes) - set(kept["label"]))
-    if gone:
-        raise DataError(f"Without these sources, class “{gone[0]}” has no images left.")
-    return split(kept, recipe.split, recipe.seed, recipe.group_by)
+    chosen = SplitSettings(recipe.split, recipe.seed, recipe.group_by, recipe.exclude_sources)
+    return deal(dataset, chosen).drop(columns="source")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from covidcore.data.audit import audit, file_of, measured_before
+from covidcore.data.audit import audit, file_of, measured
 from covidcore.data.audit_images import NAMES, findings_of_images
 from covidcore.data.audit_pictures import RULES
 from covidcore.data.index import Dataset, scan
@@ -29,12 +29,12 @@ def test_each_finding_about_images_lists_as_many_as_it_counts(
     audited: tuple[Dataset, Path],
 ) -> None:
     dataset, home = audited
-    assert measured_before(dataset, home) is None
+    assert measured(dataset, home) is None
     document = audit(dataset, home)
     assert file_of(dataset, home).is_file()
-    measured = measured_before(dataset, home)
-    assert measured is not None
-    found = findings_of_images(measured, dataset)
+    kept = measured(dataset, home)
+    assert kept is not None
+    found = findings_of_images(kept, dataset)
     assert {"exact_duplicates", "near_duplicates", "blank"} <= set(found)
     for one in document["findings"]:
         if one["kind"] in RULES:
@@ -49,13 +49,13 @@ def test_each_finding_about_images_lists_as_many_as_it_counts(
 def test_findings_of_classes_sources_and_patients(audited: tuple[Dataset, Path]) -> None:
     dataset, home = audited
     audit(dataset, home)
-    measured = measured_before(dataset, home)
-    assert measured is not None
+    kept = measured(dataset, home)
+    assert kept is not None
     index = dataset.index.copy()
     index.loc[:4, "source"] = ""
     index.loc[5:6, "group"] = ""
     changed = type(dataset)(**{**dataset.__dict__, "index": index})
-    found = findings_of_images(measured | {"own_sources": {"NORMAL": 20}}, changed)
+    found = findings_of_images(kept | {"own_sources": {"NORMAL": 20}}, changed)
     assert np.flatnonzero(found["unknown_sources"]).tolist() == [0, 1, 2, 3, 4]
     assert np.flatnonzero(found["unknown_patients"]).tolist() == [5, 6]
     assert (found["own_sources"] == (index["label"] == "NORMAL")).all()

@@ -1,0 +1,104 @@
+"""Pictures of the view Audit: copies side by side, and images that are out of the ordinary."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from covidcore.data.audit_pictures import RULES
+from covidcore.data.audit_tables import Pair, by_rule, pairs
+from covidcore.data.index import Dataset
+from pages import shared
+
+PAIRS_SHOWN, SHOWN = 6, 24
+KINDS = {
+    "exact": "Exact copies",
+    "near": "Near copies",
+    "conflicts": "One picture, two labels",
+}
+
+Document = dict[str, Any]
+
+
+def copies(dataset: Dataset, document: Document) -> None:
+    """Exact copies, near copies and label conflicts, as pairs side by side, some at a time."""
+    st.subheader("Copies", anchor=False)
+    labels = dict(zip(dataset.index["file"], dataset.index["label"], strict=True))
+    found = {kind: some for kind, some in pairs(document, labels).items() if some}
+    if not found:
+        st.markdown("No picture is there twice: not to the pixel, not nearly, not mirrored.")
+        return
+    _pairs(dataset.fingerprint, shared.settings().home, found)
+
+
+@st.fragment
+def _pairs(fingerprint: str, home: Path, found: dict[str, list[Pair]]) -> None:
+    kind = st.segmented_control(
+        "Kind of copy",
+        list(found),
+        default=next(iter(found)),
+        required=True,
+        format_func=lambda kind: f"{KINDS[kind]} ({len(found[kind]):,})",
+        key="audit_copies",
+        label_visibility="collapsed",
+    )
+    kind = kind if kind in found else next(iter(found))
+    dataset = shared.open_dataset(fingerprint, home)
+    pixels, rows = shared.pixels(dataset), _rows(dataset)
+    place = st.container()
+    page = _pager(len(found[kind]), PAIRS_SHOWN, f"audit_copies_{kind}")
+    with place.grid(3, min_column_width=300):
+        for pair in found[kind][(page - 1) * PAIRS_SHOWN : page * PAIRS_SHOWN]:
+            with st.container(border=True):
+                with st.grid(2, wrap=False, gap="small"):
+                    for file in (pair.first, pair.second):
+                        _picture(pixels, dataset, rows[file])
+                st.caption(pair.how)
+
+
+def outliers(dataset: Dataset, document: Document) -> None:
+    """The images that a rule lists, by rule, some at a time."""
+    st.subheader("Out of the ordinary", anchor=False)
+    found = by_rule(document["outliers"])
+    if not found:
+        st.markdown("No image is blank, too dark or bright, a negative, turned, coloured or small.")
+        return
+    _gallery(dataset.fingerprint, shared.settings().home, found)
+
+
+@st.fragment
+def _gallery(fingerprint: str, home: Path, found: dict[str, list[Document]]) -> None:
+    rule = st.segmented_control(
+        "Rule",
+        list(found),
+        default=next(iter(found)),
+        required=True,
+        format_func=lambda rule: f"{rule.replace('_', ' ').capitalize()} ({len(found[rule]):,})",
+        key="audit_rule",
+        label_visibility="collapsed",
+    )
+    rule = rule if rule in found else next(iter(found))
+    listed = found[rule]
+    st.markdown(f"{'These' if len(listed) > 1 else 'This'} {RULES[rule][len(listed) > 1]}.")
+    dataset = shared.open_dataset(fingerprint, home)
+    pixels, rows = shared.pixels(dataset), _rows(dataset)
+    place = st.container()
+    page = _pager(len(listed), SHOWN, f"audit_outliers_{rule}")
+    with place.grid("auto", min_column_width=120, gap="small"):
+        for one in listed[(page - 1) * SHOWN : page * SHOWN]:
+            _picture(pixels, dataset, rows[one["file"]])
+
+
+def _rows(dataset: Dataset) -> dict[str, int]:
+    return {file: row for row, file in enumerate(dataset.index["file"])}
+
+
+def _picture(pixels: Any, dataset: Dataset, row: int) -> None:
+    one = dataset.index.iloc[row]
+    shared.thumbnail(pixels[row], one["file"], one["label"], one["source"])
+
+
+def _pager(count: int, shown: int, key: str) -> int:
+    """The page asked for; a single page needs no control."""
+    pages = -(-count // shown)
+    return st.pagination(pages, key=key) if pages > 1 else 1
