@@ -178,14 +178,26 @@ def read_table(path: Path) -> "pd.DataFrame":
 
     Raises: DataError where it is missing or damaged.
     """
+    return _read_table(path, None)
+
+
+def _read_table(path: Path, columns: list[str] | None) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path, page_checksum_verification=True)
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there.") from error
     except Exception as error:  # flipped bits were seen to raise seven kinds
         raise DataError(f"{path} can not be read: it is damaged or not parquet.") from error
+
+
+def read_columns(path: Path, columns: list[str]) -> "pd.DataFrame":
+    """Read some columns of a parquet file.
+
+    Raises: DataError where it is missing or damaged, or lacks one.
+    """
+    return _read_table(path, columns)
 
 
 def plain(value: Any) -> Any:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STEPS", "SplitSettings", "audit", "doing", "file_of", "measured", "stored"]
 
-VERSION = 1
+VERSION = 2
 """Of what is measured; a change measures every dataset again."""
 SIZE = 224
 """Pixels a side of the pictures that are looked at."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidcore import storage
-from covidcore.data.duplicates import connected, near_duplicate_pairs
+from covidcore.data.duplicates import closest, connected, near_duplicate_pairs
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset
 from covidcore.data.split import GROUPINGS, SPLITS, parse_fractions, split
@@ -56,12 +56,13 @@ def repeated(index: "pd.DataFrame", progress: Progress | None = None) -> dict[st
 
     ``exact_duplicates``: groups of files that agree to the pixel. ``near_duplicates``: groups of
     pictures linked by near duplicates, each given by the first file that shows it, so that groups
-    of exact copies alone are not among them. ``near_pairs``: the links themselves: first, second,
-    mirrored, correlation. All in order of the files.
+    of exact copies alone are not among them. ``near_pairs``: first, second, mirrored, correlation:
+    the closest links that hold each group together, one less than it has pictures, so that a
+    thousand copies are not half a million pairs. All in order of the files.
     """
     distinct = index.drop_duplicates("pixel_sha256").reset_index(drop=True)
     files = distinct["file"].to_numpy()
-    pairs = near_duplicate_pairs(distinct, progress)
+    pairs = closest(len(distinct), near_duplicate_pairs(distinct, progress))
     groups = connected(len(distinct), pairs.first, pairs.second)
     return {
         "exact_duplicates": _together(index["file"].to_numpy(), index["pixel_sha256"].to_numpy()),

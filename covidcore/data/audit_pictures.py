@@ -16,6 +16,7 @@ from covidcore.data.decode import decode
 from covidcore.data.duplicates import thumbnails
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset
+from covidcore.data.squares import pieces
 from covidcore.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class Seen(NamedTuple):
 def look(pixels: NDArray[np.uint8], progress: Progress | None = None) -> Seen:
     """Read squares ``(N, S, S)`` in pieces, once. ``progress(done, total)`` counts images."""
     means, spreads, borders = [], [], []
-    for start in range(0, len(pixels), _CHUNK):
-        part = np.asarray(pixels[start : start + _CHUNK])
+    for part in pieces(pixels, _CHUNK):
         means.append(part.mean(axis=(1, 2), dtype=np.float32))
         # Every third pixel of every third row: percentiles sort, and need no more.
         sample = part[:, ::3, ::3].reshape(len(part), -1)
@@ -71,7 +71,7 @@ def look(pixels: NDArray[np.uint8], progress: Progress | None = None) -> Seen:
         spreads.append(high - low)
         borders.append(border_features(part))
         if progress:
-            progress(min(start + _CHUNK, len(pixels)), len(pixels))
+            progress(sum(map(len, means)), len(pixels))
     return Seen(np.concatenate(means), np.concatenate(spreads), np.concatenate(borders))
 
 

@@ -88,6 +88,21 @@ def connected(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
+def closest(count: int, pairs: NearPairs) -> NearPairs:
+    """Of the pairs among ``count`` rows those of highest correlation that link the same groups."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    distances = 2 - pairs.correlation.astype(np.float64)  # above 0: zeros are no links
+    links = coo_array(  # type: ignore[no-untyped-call]
+        (distances, (pairs.first, pairs.second)), (count, count)
+    )
+    tree = minimum_spanning_tree(links).tocoo()
+    kept = np.isin(pairs.first * count + pairs.second, tree.row.astype(np.int64) * count + tree.col)
+    first, second, mirrored, correlation = pairs
+    return NearPairs(first[kept], second[kept], mirrored[kept], correlation[kept])
+
+
 def near_duplicate_pairs(index: "pd.DataFrame", progress: Progress | None = None) -> NearPairs:
     """The rows that are near duplicates of one another, as they are or mirrored.
 

@@ -4,29 +4,36 @@ A file whose size and time of change are the same as at the last scan is not rea
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
 from covidcore.data.layout import Listing
+from covidcore.data.squares import SIZE, Scratch
 from covidcore.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[int, int], None]
+Row = tuple[Any, ...]
 
 _VERSION = 2  # of what is read from one file; a change reads every file again
 _FACTS = ("width", "height", "mode", "sha256", "pixel_sha256", "dhash", "thumbnail", "reason")
+_SLICE = 256
 
 
-def read_facts(listing: Listing, home: Path, progress: Progress | None) -> "pd.DataFrame":
+def read_facts(
+    listing: Listing, home: Path, progress: Progress | None, kept: Scratch
+) -> "pd.DataFrame":
     """One row a listed file, sorted: file, bytes, mtime_ns and what reading it told.
 
     ``reason`` says why a file can not be used, "" where it can. ``progress(done, total)`` counts
-    the files that are read.
+    the files that are read; where it raises, what was read so far is kept for the next time.
+    ``kept`` takes a square of every image that is decoded.
     """
     import pandas as pd
 
@@ -46,48 +53,68 @@ def read_facts(listing: Listing, home: Path, progress: Progress | None) -> "pd.D
     table = now.merge(before, on=["file", "bytes", "mtime_ns"], how="left").sort_values("file")
     table = table.reset_index(drop=True)
     new = table.index[table["reason"].isna()]
-    if len(new):
-        read = _read_all([listing.root / file for file in table.loc[new, "file"]], progress)
-        for column, values in zip(_FACTS, zip(*read, strict=True), strict=True):
-            kept = table[column].astype(object)
-            kept.loc[new] = list(values)
-            table[column] = kept
-        table = table.astype({"width": "int64", "height": "int64"})
-    if len(new) or len(now) != len(before):
-        storage.write_table(path, table)
-    return table
+    if not len(new):
+        if len(now) != len(before):
+            storage.write_table(path, table)
+        return table
+    rows: list[Row] = []
+    try:
+        for row in _read_all([listing.root / file for file in table.loc[new, "file"]], kept):
+            rows.append(row)
+            if progress:
+                progress(len(rows), len(new))
+    finally:
+        read = _with(table, new[: len(rows)], rows)
+        if rows:
+            storage.write_table(path, read[read["reason"].notna()])
+    return read
 
 
-def _read_all(paths: list[Path], progress: Progress | None) -> list[tuple[Any, ...]]:
+def _with(table: "pd.DataFrame", new: "pd.Index[int]", rows: list[Row]) -> "pd.DataFrame":
+    """The table with what reading the rows ``new`` told."""
+    table = table.copy()
+    for column, values in zip(_FACTS, zip(*rows, strict=True), strict=bool(rows)):
+        kept = table[column].astype(object)
+        kept.loc[new] = list(values)
+        table[column] = kept
+    whole = table["reason"].notna().all()
+    return table.astype({"width": "int64", "height": "int64"}) if whole else table
+
+
+def _read_all(paths: list[Path], kept: Scratch) -> Iterator[Row]:
     """Decode files on all cores (Pillow lets go of the interpreter while it decodes)."""
-    rows: list[tuple[Any, ...]] = []
+    read = partial(_read, keep=kept.expect(len(paths)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for row in pool.map(_read, paths):
-                rows.append(row)
-                if progress:
-                    progress(len(rows), len(paths))
+            # In slices: map() would queue every square while the disk is slow.
+            for start in range(0, len(paths), _SLICE):
+                for *row, square in pool.map(read, paths[start : start + _SLICE]):
+                    if square:
+                        kept.put(row[_FACTS.index("sha256")], square)
+                    yield tuple(row)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return rows
 
 
-def _read(path: Path) -> tuple[Any, ...]:
+def _read(path: Path, keep: bool) -> Row:
+    """The facts of a file, and its square, b"" where none is to be kept or there is no image."""
     from covidcore.data.decode import Limits, decode
     from covidcore.data.duplicates import thumbnail
     from covidcore.data.hashes import dhash
+    from covidcore.data.pixels import resize
 
     try:
         with path.open("rb") as file:
             data = file.read(Limits().max_bytes + 1)
     except OSError as error:
-        return 0, 0, "", "", "", "", b"", f"The file can not be read: {error.strerror}."
+        return 0, 0, "", "", "", "", b"", f"The file can not be read: {error.strerror}.", b""
     try:
         image = decode(data)
     except DecodeError as error:
-        return 0, 0, "", storage.sha256_bytes(data), "", "", b"", str(error)
+        return 0, 0, "", storage.sha256_bytes(data), "", "", b"", str(error), b""
     height, width = image.pixels.shape
     pixels = storage.sha256_bytes(b"%dx%d:" % (width, height) + image.pixels.tobytes())
     looks = f"{dhash(image.pixels):016x}", thumbnail(image.pixels)
-    return width, height, image.mode, storage.sha256_bytes(data), pixels, *looks, ""
+    square = resize(image.pixels, SIZE).tobytes() if keep else b""
+    return width, height, image.mode, storage.sha256_bytes(data), pixels, *looks, "", square

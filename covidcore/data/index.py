@@ -5,6 +5,7 @@ saw. The fingerprint depends on what the images are and on how they are labelled
 folder is or on when it was copied.
 """
 
+import contextlib
 import hashlib
 import time
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from covidcore import storage
 from covidcore.data.facts import Progress, read_facts
 from covidcore.data.layout import Ignored, Listing, list_files
 from covidcore.data.metadata import describe
+from covidcore.data.squares import SIZE, Scratch, Squares, scratch
 from covidcore.errors import DataError
 
 if TYPE_CHECKING:
@@ -89,11 +91,32 @@ def dataset_folder(home: Path, fingerprint: str) -> Path:
 def scan(root: Path, home: Path, progress: Progress | None = None) -> Dataset:
     """Index the dataset in ``root``; files that can not be read are listed and passed over.
 
-    ``progress(done, total)`` counts files. Raises: DataError where it is no dataset.
+    Each new file is decoded once: its square is kept for ``pixel_array``, where the disk has room.
+    ``progress(done, total)`` counts files; what it raises ends the scan, and the next one goes on
+    from there. Raises: DataError where it is no dataset.
     """
     started = time.monotonic()
     listing = list_files(root)
-    facts = read_facts(listing, home, progress)
+    with scratch(home / "scans") as kept:
+        facts = read_facts(listing, home, progress, kept)
+        dataset = _indexed(listing, facts, home, started)
+        _keep_squares(dataset, home, kept)
+    return dataset
+
+
+def _keep_squares(dataset: Dataset, home: Path, kept: Scratch) -> None:
+    """Make the pixel array where that takes no decoding; else it is made when it is needed."""
+    from covidcore.data.pixels import is_stored, pixel_array
+
+    if is_stored(dataset, SIZE, home):
+        return
+    if Squares(dataset, SIZE, home, kept).whole:
+        with contextlib.suppress(DataError):  # a full disk: whoever needs it will say so
+            pixel_array(dataset, SIZE, home, scanned=kept)
+
+
+def _indexed(listing: Listing, facts: "pd.DataFrame", home: Path, started: float) -> Dataset:
+    """The index of what was read, stored."""
     table = facts[facts["reason"] == ""].drop(columns=["reason", "mtime_ns"])
     _check_readable(listing, facts)
     table = table.assign(label=table["file"].map(listing.labels))

@@ -12,6 +12,7 @@ from covidcore import storage
 from covidcore.data.decode import decode
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, dataset_folder
+from covidcore.data.squares import Scratch, Squares
 from covidcore.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
@@ -35,11 +36,16 @@ def resize(pixels: "NDArray[np.uint8]", size: int) -> "NDArray[np.uint8]":
 
 
 def pixel_array(
-    dataset: Dataset, size: int, home: Path, progress: Progress | None = None
+    dataset: Dataset,
+    size: int,
+    home: Path,
+    progress: Progress | None = None,
+    scanned: Scratch | None = None,
 ) -> "NDArray[np.uint8]":
     """The images of ``dataset`` as a read-only map ``(N, size, size)``; row i is index row i.
 
     Made on the first call and found again by every later one; two callers at once make it once.
+    What a scan has decoded (``scanned``), or another dataset of the home, is not decoded again.
     Raises: DataError where an image is gone or changed since the scan, or the disk is full.
     """
     from filelock import FileLock
@@ -57,7 +63,7 @@ def pixel_array(
             array = _open(path, len(dataset.index), size)
             if array is None:
                 storage.sweep(path)
-                _build(dataset, size, path, progress)
+                _build(dataset, size, path, Squares(dataset, size, home, scanned), progress)
                 array = _open(path, len(dataset.index), size)
     if array is None:
         raise DataError(f"{path} was written but can not be opened again: remove it.")
@@ -95,15 +101,20 @@ def is_stored(dataset: Dataset, size: int, home: Path) -> bool:
     return _open(path, len(dataset.index), size) is not None
 
 
+def array_file(folder: Path, size: int) -> Path:
+    """Where the array of a dataset is that is kept in ``folder``."""
+    return folder / f"pixels-{size}.npy"
+
+
 def _path(dataset: Dataset, size: int, home: Path) -> Path:
-    return dataset_folder(home, dataset.fingerprint) / f"pixels-{size}.npy"
+    return array_file(dataset_folder(home, dataset.fingerprint), size)
 
 
 def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
     """Map a whole file, or None: a map over a short file would kill the process with SIGBUS."""
     import numpy as np
 
-    header = _header(rows, size)
+    header = header_of(rows, size)
     try:
         with path.open("rb") as file:
             whole = os.fstat(file.fileno()).st_size == len(header) + rows * size * size
@@ -114,7 +125,7 @@ def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
         return None
 
 
-def _header(rows: int, size: int) -> bytes:
+def header_of(rows: int, size: int) -> bytes:
     """What numpy writes before the pixels; compared whole, as parsing a damaged one may raise."""
     import numpy as np
 
@@ -126,15 +137,18 @@ def _header(rows: int, size: int) -> bytes:
     return header.getvalue()
 
 
-def _build(dataset: Dataset, size: int, path: Path, progress: Progress | None) -> None:
+def _build(
+    dataset: Dataset, size: int, path: Path, kept: Squares, progress: Progress | None
+) -> None:
     files = list(zip(dataset.index["file"], dataset.index["sha256"], strict=True))
 
     def read(item: tuple[str, str]) -> bytes:
         file, digest = item
-        return _read(dataset, file, digest, size).tobytes()
+        square = kept.get(digest)
+        return _read(dataset, file, digest, size).tobytes() if square is None else square
 
     with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
-        out.write(_header(len(files), size))
+        out.write(header_of(len(files), size))
         # Space first: a full disk is then one clear error, and not half a file later.
         storage.reserve(out, path.parent, len(files) * size * size)
         try:
