@@ -67,7 +67,8 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
         st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
         st.stop()
     uploads = st.file_uploader(
-        f"Radiographs: PNG or JPEG, 32 to 12,000 pixels a side, 25 MB each, {MOST_FILES} at once",
+        "Radiographs: PNG, JPEG or DICOM, 32 to 12,000 pixels a side, 25 MB each, "
+        f"{MOST_FILES} at once",
         accept_multiple_files=True,
         key="uploads",
     )

@@ -267,7 +267,9 @@ def offer_data() -> None:
     folder, phantoms = st.columns(2, border=True)
     with folder.form("folder", border=False):
         st.subheader("A folder on this machine", anchor=False)
-        st.markdown("It holds one folder of PNG or JPEG radiographs for each class, or is a .zip.")
+        st.markdown(
+            "It holds one folder of radiographs (PNG, JPEG, DICOM) for each class, or is a .zip."
+        )
         path = st.text_input(
             "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"
         )

@@ -56,7 +56,7 @@ def _offer_upload() -> None:
     st.subheader("A zip archive from your computer", anchor=False)
     limit = st.get_option("server.maxUploadSize")
     st.markdown(
-        f"Up to {limit} MB, with one folder of PNG or JPEG radiographs for each class. A larger "
+        f"Up to {limit} MB, with one folder of radiographs for each class. A larger "
         "one is read where it lies: give its path as you would give a folder's."
     )
     file = st.file_uploader("Zip archive", type="zip", key="archive")

@@ -12,7 +12,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from covidcore.data.layout import SUFFIXES, Ignored, Kind, is_hidden
+from covidcore.data.filenames import KINDS_READ, NOT_READ, is_hidden, may_be_image
+from covidcore.data.layout import Ignored, Kind
 from covidcore.data.zip_directory import Directory, Entry
 from covidcore.errors import ArchiveError
 
@@ -83,8 +84,8 @@ def plan(directory: Directory, title: str) -> Plan:
             folders.update(_folders_of(name, entry.is_folder))
     _check_names(files, folders, title)
     _check_sizes(files, directory, title)
-    if not any(one.to.lower().endswith(SUFFIXES) for one in files):
-        raise ArchiveError(f"{title} holds no PNG or JPEG image{_first(left_out)}.")
+    if not any(may_be_image(one.to.rpartition("/")[2]) for one in files):
+        raise ArchiveError(f"{title} holds no {KINDS_READ} image{_first(left_out)}.")
     total = sum(one.entry.size for one in files)
     return Plan(tuple(files), tuple(sorted(folders)), tuple(left_out), total)
 
@@ -140,13 +141,11 @@ def _reason_to_leave(entry: Entry, parts: list[str]) -> tuple[Kind, str] | None:
     if "\N{REPLACEMENT CHARACTER}" in entry.name:
         return "other", "its name is not valid UTF-8"
     file = parts[-1]
-    if not file.lower().endswith((*SUFFIXES, _WORKBOOK)) and file not in _TABLES:
+    is_table = file.lower().endswith(_WORKBOOK) or file in _TABLES
+    if not is_table and not may_be_image(file):
         nested = file.lower().endswith(_ARCHIVES)
-        why = (
-            "an archive inside the archive is not unpacked" if nested else "not a PNG or JPEG file"
-        )
-        return "other", why
-    limit = MAX_IMAGE if file.lower().endswith(SUFFIXES) else MAX_TABLE
+        return "other", "an archive inside the archive is not unpacked" if nested else NOT_READ
+    limit = MAX_TABLE if is_table else MAX_IMAGE
     if entry.size > limit:
         return "other", f"larger than {limit // 2**20} MiB"
     return None

@@ -8,12 +8,15 @@ import that was stopped or killed goes on where it was: files that are there who
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from covidcore import storage
 from covidcore.data.archive_plan import Plan, Wanted, plan, safe
-from covidcore.data.layout import LEFT_OUT, class_root, is_hidden, list_files
+from covidcore.data.dicom_elements import is_dicom
+from covidcore.data.filenames import NOT_READ, is_hidden, is_nameless
+from covidcore.data.layout import LEFT_OUT, Ignored, class_root, list_files
 from covidcore.data.staging import publish, staging
 from covidcore.data.zip_directory import LOCAL, Directory, read_directory
 from covidcore.errors import ArchiveError, DataError
@@ -62,7 +65,7 @@ def _key(directory: Directory) -> str:
 
 
 def _unpack(file: IO[bytes], directory: Directory, to: Path, title: str, moving: Moving) -> None:
-    chosen = plan(directory, title)
+    chosen = _without_strangers(file, plan(directory, title), title)
     what = f"Unpacking {title}"
     key = _key(directory)
     with staging(to, key, waiting=lambda: moving(what, 0, chosen.total)) as folder:
@@ -80,6 +83,20 @@ def _unpack(file: IO[bytes], directory: Directory, to: Path, title: str, moving:
         moving(what, chosen.total, chosen.total)
         _finish(folder, chosen, title)
         publish(folder, to)
+
+
+def _without_strangers(file: IO[bytes], chosen: Plan, title: str) -> Plan:
+    """The plan without files that have no ending and do not begin as DICOM either."""
+    keep, others = [], []
+    for one in chosen.files:
+        if is_nameless(Path(one.to).name) and not is_dicom(next(_inflated(file, one, title), b"")):
+            others.append(Ignored(one.to, "other", NOT_READ))
+        else:
+            keep.append(one)
+    if not others:
+        return chosen
+    total = sum(one.entry.size for one in keep)
+    return replace(chosen, files=tuple(keep), left_out=(*chosen.left_out, *others), total=total)
 
 
 def _is_whole(one: Wanted, folder: Path) -> bool:

@@ -53,7 +53,8 @@ def damaged(name: str) -> DecodeError:
     )
 
 
-def _crowded(name: str) -> DecodeError:
+def crowded(name: str) -> DecodeError:
+    """The refusal of a file whose parts would take too long to go through."""
     return DecodeError(
         "unreadable", f"This {name} is split into too many parts to be read safely; save it anew."
     )
@@ -85,7 +86,7 @@ def strip_png(data: bytes) -> Container:
         if kind == b"IEND":
             break
     else:
-        raise _crowded("PNG")
+        raise crowded("PNG")
     if len(kept[1]) != 25:
         raise damaged("PNG")
     width, height, depth = struct.unpack_from(">IIB", kept[1], 8)
@@ -124,7 +125,7 @@ def strip_jpeg(data: bytes) -> Container:
             kept.append(part)
         at = end
     else:
-        raise _crowded("JPEG")
+        raise crowded("JPEG")
     if not frame:
         raise damaged("JPEG")
     depth, height, width = struct.unpack_from(">BHH", frame, 4)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 Row = tuple[Any, ...]
 
-_VERSION = 2  # of what is read from one file; a change reads every file again
-_FACTS = ("width", "height", "mode", "sha256", "pixel_sha256", "dhash", "thumbnail", "reason")
+_VERSION = 3  # of what is read from one file; a change reads every file again
+_FACTS = (
+    *("width", "height", "mode", "sha256", "pixel_sha256", "dhash", "thumbnail"),
+    *("age", "sex", "view", "reason"),
+)
 _SLICE = 256
 
 
@@ -108,13 +111,20 @@ def _read(path: Path, keep: bool) -> Row:
         with path.open("rb") as file:
             data = file.read(Limits().max_bytes + 1)
     except OSError as error:
-        return 0, 0, "", "", "", "", b"", f"The file can not be read: {error.strerror}.", b""
+        return *_unread(""), f"The file can not be read: {error.strerror}.", b""
     try:
         image = decode(data)
     except DecodeError as error:
-        return 0, 0, "", storage.sha256_bytes(data), "", "", b"", str(error), b""
+        return *_unread(storage.sha256_bytes(data)), str(error), b""
     height, width = image.pixels.shape
     pixels = storage.sha256_bytes(b"%dx%d:" % (width, height) + image.pixels.tobytes())
     looks = f"{dhash(image.pixels):016x}", thumbnail(image.pixels)
+    person = image.subject.age, image.subject.sex, image.subject.view
     square = resize(image.pixels, SIZE).tobytes() if keep else b""
-    return width, height, image.mode, storage.sha256_bytes(data), pixels, *looks, "", square
+    facts = width, height, image.mode, storage.sha256_bytes(data), pixels, *looks, *person, ""
+    return *facts, square
+
+
+def _unread(sha256: str) -> Row:
+    """The facts of a file of which no more is known, but for the reason."""
+    return 0, 0, "", sha256, "", "", b"", "", "", ""

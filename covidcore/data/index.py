@@ -22,8 +22,15 @@ from covidcore.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXT = ("file", "label", "source", "group", "mode", "sha256", "pixel_sha256", "dhash", "mask")
-_COLUMNS = (*_TEXT[:4], "width", "height", "mode", "bytes", *_TEXT[5:8], "thumbnail", "mask")
+_PERSON = ("age", "sex", "view")
+_TEXT = (
+    *("file", "label", "source", "group", "mode", "sha256", "pixel_sha256", "dhash", "mask"),
+    *_PERSON,
+)
+_COLUMNS = (
+    *("file", "label", "source", "group", "width", "height", "mode", "bytes"),
+    *("sha256", "pixel_sha256", "dhash", "thumbnail", "mask", *_PERSON),
+)
 _STORED = ("name", "layout", "synthetic", "ignored", "duplicates", "seconds")
 
 
@@ -34,7 +41,8 @@ class Dataset:
     ``index`` has one row an image, sorted by file: file, label, source, group (patient, "" where
     unknown), width and height (pixels), mode (as stored), bytes, sha256 (of the file),
     pixel_sha256 (of the decoded grey image), dhash (64 bits as 16 hex digits), thumbnail (16 x 16
-    grey levels, 256 bytes), mask (file or "").
+    grey levels, 256 bytes), mask (file or ""); and what DICOM files tell, "" where unknown: age
+    (decade, "40-49"), sex ("F", "M", "O"), view ("PA", "AP", ...).
     """
 
     root: Path
@@ -173,7 +181,9 @@ def _opened(folder: Path) -> Dataset:
             classes=tuple(about["classes"]),
             ignored_files=[(file, reason) for file, reason in about["ignored_files"]],
             unreadable=[(file, reason) for file, reason in about["unreadable"]],
-            index=index[list(_COLUMNS)],
+            index=index.assign(**{name: "" for name in _PERSON if name not in index})[
+                list(_COLUMNS)
+            ],
             **{name: about[name] for name in _STORED},
         )
     except (KeyError, TypeError, ValueError) as error:

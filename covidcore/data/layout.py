@@ -1,33 +1,28 @@
 """What lies in a dataset folder: which files are images of which class, which are not, and why.
 
-Knows names and folders only; no file is opened here. Three published layouts of the Kaggle
-database are told apart, and any folder of class folders is read. Lung masks are linked to
-their radiographs and never counted as images.
+Knows names and folders only; where a file has no ending, its first bytes say whether it is DICOM.
+Any folder of class folders is read. Lung masks are linked to their radiographs and never counted
+as images.
 """
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 from covidcore import storage
+from covidcore.data.filenames import KINDS_READ, NOT_READ, is_hidden, is_image, may_be_image, stem
+from covidcore.data.releases import layout_of
 from covidcore.errors import DataError
 
 Kind = Literal["masks", "hidden", "other"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 LEFT_OUT = ".left-out.json"
 """Beside the class folders of an unpacked archive: which of its files were left there, and why."""
 _IMAGES, _MASKS = {"images"}, {"masks", "mask"}
 _SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
-_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
-_V1 = {"COVID-19", "NORMAL", "Viral Pneumonia"}
-_V3 = {"COVID", "NORMAL", "Viral Pneumonia"}
-_V5 = {"COVID", "Normal", "Viral Pneumonia", "Lung_Opacity"}
-_NUMBERED = re.compile(r"(?P<name>.+) ?\(\d+\)\.png", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ def list_files(root: Path) -> Listing:
     listing.labels = dict(sorted(listing.labels.items()))
     listing.classes = tuple(sorted(set(listing.labels.values())))
     listing.masks = _link_masks(listing.labels, masks)
-    listing.layout = _layout(listing)
+    listing.layout = layout_of(listing.labels)
     return listing
 
 
@@ -145,11 +140,6 @@ def _left_out(root: Path) -> list[Ignored]:
         return []
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of that name is an operating system's own, and no data."""
-    return name.startswith(".") or name.lower() in _JUNK
-
-
 def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
     """Yield every file and link below ``folder``; hidden and closed folders go to ``ignored``."""
     top, stack = folder, [folder]
@@ -183,12 +173,14 @@ def _reason_to_ignore(file: str, entry: os.DirEntry[str], root: Path) -> tuple[K
         return "other", "its name is not valid UTF-8"
     if entry.is_symlink() and entry.is_dir():
         return "other", "a link to a folder is not followed"
-    if not entry.name.lower().endswith(SUFFIXES):
-        return "other", "not a PNG or JPEG file"
+    if not may_be_image(entry.name):
+        return "other", NOT_READ
     if not entry.is_file():
         return "other", "not a regular file"
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
         return "other", "a link that leads out of the dataset"
+    if not is_image(Path(entry.path)):
+        return "other", NOT_READ
     if any(part.lower() in _MASKS for part in parts[:-1]):
         return "masks", "a lung mask, not a radiograph"
     if len(parts) == 1:
@@ -203,7 +195,7 @@ def _check_classes(listing: Listing) -> None:
     where = f"in {listing.root}"
     if not filled:
         raise DataError(
-            f"No PNG or JPEG image was found {where}{_because(listing.ignored)}. A dataset is a "
+            f"No {KINDS_READ} image was found {where}{_because(listing.ignored)}. A dataset is a "
             "folder that holds one folder of images for each class."
         )
     if {name.lower() for name in filled} <= _SPLIT_NAMES | _IMAGES:
@@ -213,7 +205,7 @@ def _check_classes(listing: Listing) -> None:
         )
     if empty:
         raise DataError(
-            f"The class folder {_names(empty)} {where} holds no PNG or JPEG image"
+            f"The class folder {_names(empty)} {where} holds no {KINDS_READ} image"
             f"{_because(listing.ignored, empty[0])}. Every folder there is taken as a class: fill "
             "it, or move it away."
         )
@@ -245,21 +237,7 @@ def _link_masks(labels: dict[str, str], masks: list[str]) -> dict[str, str]:
     def key(file: str) -> tuple[str, str]:
         *folders, name = file.split("/")
         parts = [part for part in folders if part.lower() not in _IMAGES | _MASKS]
-        return "/".join(parts), name.rsplit(".", 1)[0]
+        return "/".join(parts), stem(name)
 
     by_key = {key(mask): mask for mask in sorted(masks)}
     return {file: by_key[key(file)] for file in labels if key(file) in by_key}
-
-
-def _layout(listing: Listing) -> str:
-    """Name the published release that a folder looks like; ``flat`` or ``nested`` otherwise."""
-    classes = set(listing.classes)
-    inner = [file.split("/")[1].lower() in _IMAGES for file in listing.labels]
-    if all(inner):
-        return "v5" if classes <= _V5 and "COVID" in classes else "nested"
-    numbered = all(_NUMBERED.fullmatch(Path(file).name) for file in listing.labels)
-    if numbered and classes == _V1:
-        return "v1"
-    if numbered and classes == _V3:
-        return "v3"
-    return "flat" if all(file.count("/") == 1 for file in listing.labels) else "nested"

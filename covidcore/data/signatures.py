@@ -10,7 +10,6 @@ _KNOWN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MM\0*", "a TIFF image"),
     (0, b"II+\0", "a TIFF image"),
     (0, b"MM\0+", "a TIFF image"),
-    (128, b"DICM", "a DICOM file"),
     (0, b"%PDF-", "a PDF document"),
     (4, b"ftyphei", "a HEIC image"),
     (4, b"ftyphev", "a HEIC image"),
@@ -35,12 +34,12 @@ _HEAD = 1024
 
 
 def known_as(data: bytes) -> DecodeError:
-    """The refusal of a file that begins as neither PNG nor JPEG."""
+    """The refusal of a file that begins as none of the formats that are read."""
     for offset, magic, name in _KNOWN:
         # "BM" alone may begin a text; a bitmap has four zero bytes at 6.
         if data.startswith(magic, offset) and (magic != b"BM" or data[6:10] == bytes(4)):
             return DecodeError(
-                "unsupported_format", f"This file is {name}; only PNG and JPEG are read."
+                "unsupported_format", f"This file is {name}; only PNG, JPEG and DICOM are read."
             )
     text = _text(data[:_HEAD])
     if text is not None:

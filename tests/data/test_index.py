@@ -23,7 +23,7 @@ from tests.pictures import picture
 
 COLUMNS = [
     *("file", "label", "source", "group", "width", "height", "mode", "bytes"),
-    *("sha256", "pixel_sha256", "dhash", "thumbnail", "mask"),
+    *("sha256", "pixel_sha256", "dhash", "thumbnail", "mask", "age", "sex", "view"),
 ]
 
 
@@ -119,7 +119,7 @@ def test_the_document_of_the_contract(make_dataset: MakeDataset, home: Path) -> 
         "unreadable": [{"file": "a/images/broken.png", "reason": "This file is empty."}],
         "duplicates": {"exact": 0, "near": 0},
     }
-    assert ("notes.txt", "not a PNG or JPEG file") in dataset.ignored_files
+    assert ("notes.txt", "not a PNG, JPEG or DICOM file") in dataset.ignored_files
 
 
 def test_files_that_can_not_be_read_are_listed_and_passed_over(
@@ -456,3 +456,12 @@ def test_the_first_kaggle_release(real_data: Path, home: Path) -> None:
     given = table.set_index("file").loc[dataset.index["file"]]
     assert given["source"].tolist() == dataset.index["source"].tolist()
     assert given["patient_id"].tolist() == dataset.index["group"].tolist()
+
+
+def test_an_index_from_before_ages_were_kept_is_opened(
+    make_dataset: MakeDataset, home: Path
+) -> None:
+    dataset = scan(make_dataset(), home)
+    path = dataset_folder(home, dataset.fingerprint) / "index.parquet"
+    storage.write_table(path, dataset.index.drop(columns=["age", "sex", "view"]))
+    pd.testing.assert_frame_equal(load(dataset.fingerprint, home).index, dataset.index)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydicom.uid import JPEG2000Lossless
 
 from covidcore.data.decode import decode
 from covidcore.data.pixels import pixel_array
 from covidcore.errors import CheckpointError
 from covidcore.inference.predictor import Predictor
 from covidcore.model.preprocess import normalise, preprocess
-from tests import hostile
+from tests import dicoms, hostile
 from tests.pictures import picture
 from tests.runs import Trained, trained
 
@@ -55,6 +56,30 @@ def test_good_files_are_answered(finished: Trained, predictor: Predictor) -> Non
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-9)
         assert answer["answer"] == max(predictor.classes, key=answer["probabilities"].__getitem__)
         assert answer["milliseconds"] > 0
+
+
+def test_the_same_picture_in_every_format_gets_the_same_answer(
+    finished: Trained, predictor: Predictor
+) -> None:
+    for file in list(finished.dataset.index["file"])[::7]:
+        grey = decode(finished.dataset.root / file).pixels
+        fine = grey.astype(np.uint16) * 16 + 7
+        wide = {"BitsStored": 12, "WindowCenter": "2048", "WindowWidth": "4096"}
+        formats = {
+            "png": hostile.saved(grey),
+            "16-bit png": hostile.sixteen_bit_png(fine[..., np.newaxis]),
+            "jpeg": hostile.saved(grey, "JPEG", quality=95),
+            "dicom": dicoms.dicom(grey),
+            "dicom of 12 bits": dicoms.dicom(fine, BitsStored=12),
+            "dicom with a window": dicoms.dicom(fine, **wide),
+            "negative": dicoms.dicom(255 - grey, PhotometricInterpretation="MONOCHROME1"),
+            "compressed": dicoms.compressed(fine, JPEG2000Lossless, BitsStored=12),
+        }
+        first, *others = predictor.predict(formats.items())
+        for other in others:
+            assert other["answer"] == first["answer"], other["file"]
+            for name, chance in first["probabilities"].items():
+                assert abs(other["probabilities"][name] - chance) < 0.02, other["file"]
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -1,0 +1,40 @@
+"""What a file's name says about it: an image, an operating system's own, or nothing at all."""
+
+from pathlib import Path
+
+from covidcore.data.dicom_elements import MAGIC, PREAMBLE, is_dicom
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+KINDS_READ = "PNG, JPEG or DICOM"
+NOT_READ = f"not a {KINDS_READ} file"
+_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of that name is an operating system's own, and no data."""
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def is_nameless(name: str) -> bool:
+    """Whether a name has no ending: DICOM files are often called IM0001, or 1.2.840.1."""
+    return "." not in name or name.rpartition(".")[2].isdecimal()
+
+
+def may_be_image(name: str) -> bool:
+    """Whether a file of that name is one to look into."""
+    return name.lower().endswith(SUFFIXES) or is_nameless(name)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is to be read: by its ending, or where it has none, as it begins as DICOM."""
+    if path.name.lower().endswith(SUFFIXES):
+        return True
+    if not is_nameless(path.name):
+        return False
+    with path.open("rb") as file:
+        return is_dicom(file.read(PREAMBLE + len(MAGIC)))
+
+
+def stem(name: str) -> str:
+    """A file's name without its ending, if it has one."""
+    return name if is_nameless(name) else name.rpartition(".")[0]
