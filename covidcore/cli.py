@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     dataset = (
-        "a folder of class folders, a .zip of one, kaggle[:owner/name[/versions/N]], phantoms[:N], "
-        "or the start of a fingerprint"
+        "a folder of class folders, or with a labels.csv (or another .csv in it), a .zip of one, "
+        "kaggle[:owner/name[/versions/N]], phantoms[:N], or the start of a fingerprint"
     )
     verb("scan", "index a dataset and say what is in it", cli_data.scan).add_argument(
         "dataset", help=dataset

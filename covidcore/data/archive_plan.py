@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from covidcore.data.filenames import KINDS_READ, NOT_READ, is_hidden, may_be_image
-from covidcore.data.layout import Ignored, Kind
+from covidcore.data.labels import LABELS
+from covidcore.data.listing import Ignored, Kind
 from covidcore.data.zip_directory import Directory, Entry
 from covidcore.errors import ArchiveError
 
@@ -30,7 +31,7 @@ _SLACK = 2**20, 64 * 2**20
 """Bytes to which a file, and all of them, may unpack whatever the ratio."""
 _MAX_NAME, _MAX_PATH, _MAX_DEPTH = 255, 1000, 16
 """Bytes of one name on most disks; bytes and folders of a path that leave room for ours."""
-_TABLES = ("metadata.csv", "dataset.json")
+_TABLES = ("metadata.csv", LABELS, "dataset.json")
 _WORKBOOK = ".metadata.xlsx"
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 _ENCRYPTED = 1 | 1 << 6 | 1 << 13

@@ -16,7 +16,8 @@ from covidcore import storage
 from covidcore.data.archive_plan import Plan, Wanted, plan, safe
 from covidcore.data.dicom_elements import is_dicom
 from covidcore.data.filenames import NOT_READ, is_hidden, is_nameless
-from covidcore.data.layout import LEFT_OUT, Ignored, class_root, list_files
+from covidcore.data.layout import LEFT_OUT, class_root, list_files
+from covidcore.data.listing import Ignored
 from covidcore.data.staging import publish, staging
 from covidcore.data.zip_directory import LOCAL, Directory, read_directory
 from covidcore.errors import ArchiveError, DataError

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
-from covidcore.data.layout import Listing
+from covidcore.data.listing import Listing
 from covidcore.data.squares import SIZE, Scratch
 from covidcore.errors import DataError, DecodeError
 

@@ -7,6 +7,7 @@ from covidcore.data.dicom_elements import MAGIC, PREAMBLE, is_dicom
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 KINDS_READ = "PNG, JPEG or DICOM"
 NOT_READ = f"not a {KINDS_READ} file"
+_INNER = ("images", "mask", "masks")
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 
@@ -33,6 +34,13 @@ def is_image(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return is_dicom(file.read(PREAMBLE + len(MAGIC)))
+
+
+def can_be_class(name: str) -> bool:
+    """Whether a folder of that name could hold a class, on any disk."""
+    printable = name.isprintable() and len(name.encode("utf-8", "replace")) <= 100
+    odd = "/" in name or "\\" in name or name.startswith(".") or name.lower() in _INNER
+    return bool(name) and printable and not odd
 
 
 def stem(name: str) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
 from covidcore.data.facts import Progress, read_facts
-from covidcore.data.layout import Ignored, Listing, list_files
+from covidcore.data.layout import list_files
+from covidcore.data.listing import Ignored, Listing
 from covidcore.data.metadata import describe
 from covidcore.data.squares import SIZE, Scratch, Squares, scratch
 from covidcore.errors import DataError
@@ -96,15 +97,16 @@ def dataset_folder(home: Path, fingerprint: str) -> Path:
     return home / "datasets" / fingerprint
 
 
-def scan(root: Path, home: Path, progress: Progress | None = None) -> Dataset:
+def scan(root: Path, home: Path, progress: Progress | None = None, labels: str = "") -> Dataset:
     """Index the dataset in ``root``; files that can not be read are listed and passed over.
 
     Each new file is decoded once: its square is kept for ``pixel_array``, where the disk has room.
+    ``labels`` names a table in ``root`` that tells the classes; ``labels.csv`` is found without.
     ``progress(done, total)`` counts files; what it raises ends the scan, and the next one goes on
     from there. Raises: DataError where it is no dataset.
     """
     started = time.monotonic()
-    listing = list_files(root)
+    listing = list_files(root, labels)
     with scratch(home / "scans") as kept:
         facts = read_facts(listing, home, progress, kept)
         dataset = _indexed(listing, facts, home, started)
@@ -129,6 +131,7 @@ def _indexed(listing: Listing, facts: "pd.DataFrame", home: Path, started: float
     _check_readable(listing, facts)
     table = table.assign(label=table["file"].map(listing.labels))
     table, problems = describe(table, listing.root)
+    table = _as_told(table, listing)
     table["mask"] = [listing.masks.get(file, "") for file in table["file"]]
     table = table[list(_COLUMNS)].astype(dict.fromkeys(_TEXT, str)).reset_index(drop=True)
     unused = {item.file for item in problems}
@@ -138,7 +141,7 @@ def _indexed(listing: Listing, facts: "pd.DataFrame", home: Path, started: float
         home,
         Dataset(
             root=listing.root,
-            name=listing.root.name,
+            name=f"{listing.root.name}, {labels}" if labels else listing.root.name,
             layout="phantoms" if _is_synthetic(listing.root) else listing.layout,
             synthetic=_is_synthetic(listing.root),
             classes=listing.classes,
@@ -150,6 +153,18 @@ def _indexed(listing: Listing, facts: "pd.DataFrame", home: Path, started: float
             seconds=time.monotonic() - started,
         ),
     )
+
+
+def _as_told(table: "pd.DataFrame", listing: Listing) -> "pd.DataFrame":
+    """Let a table of labels overrule what else is known of sources and patients."""
+    rows = listing.table.rows if listing.table else {}
+    for column, name in (("source", "source"), ("group", "patient")):
+        given = {file: getattr(row, name) for file, row in rows.items()}
+        table[column] = [
+            given.get(file, "") or known
+            for file, known in zip(table["file"], table[column], strict=True)
+        ]
+    return table
 
 
 def fingerprint(table: "pd.DataFrame") -> str:

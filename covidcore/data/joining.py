@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from covidcore import storage
+from covidcore.data.filenames import can_be_class
 from covidcore.data.index import Dataset
 from covidcore.data.staging import publish, staging
 from covidcore.errors import DataError
 
-_TAKEN = ("images", "mask", "masks")
 _COLUMNS = ["file", "label", "source", "patient_id", "original_name"]
 
 
@@ -27,18 +27,12 @@ def parse_mapping(items: Sequence[str]) -> dict[str, str]:
         theirs, ours = theirs.strip(), ours.strip()
         if not separator or not theirs or not ours:
             raise DataError(f'“{item}” is no mapping: write --map "Their name=Our name".')
-        if not _can_be_class(ours):
+        if not can_be_class(ours):
             raise DataError(f"“{ours}” can not be the name of a class: it names a folder.")
         if theirs in mapping:
             raise DataError(f"“{theirs}” is mapped twice: to {mapping[theirs]} and to {ours}.")
         mapping[theirs] = ours
     return mapping
-
-
-def _can_be_class(name: str) -> bool:
-    printable = name.isprintable() and len(name.encode("utf-8", "replace")) <= 100
-    odd = "/" in name or "\\" in name or name.startswith(".") or name.lower() in _TAKEN
-    return printable and not odd
 
 
 def join(datasets: Sequence[Dataset], mapping: dict[str, str], to: Path) -> Path:

@@ -1,92 +1,79 @@
 """What lies in a dataset folder: which files are images of which class, which are not, and why.
 
 Knows names and folders only; where a file has no ending, its first bytes say whether it is DICOM.
-Any folder of class folders is read. Lung masks are linked to their radiographs and never counted
-as images.
+Any folder of class folders is read, or a table (``labels``) tells the classes. Lung masks are
+linked to their radiographs and never counted as images.
 """
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
 
 from covidcore import storage
-from covidcore.data.filenames import KINDS_READ, NOT_READ, is_hidden, is_image, may_be_image, stem
+from covidcore.data.class_checks import check_classes
+from covidcore.data.filenames import NOT_READ, is_hidden, is_image, may_be_image, stem
+from covidcore.data.labels import LABELS, Labels, read_labels
+from covidcore.data.listing import (
+    IMAGES,
+    KINDS,
+    MASKS,
+    Ignored,
+    Kind,
+    Listing,
+    printable,
+    visible_folders,
+)
 from covidcore.data.releases import layout_of
 from covidcore.errors import DataError
 
-Kind = Literal["masks", "hidden", "other"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
+MASK = "a lung mask, not a radiograph"
 LEFT_OUT = ".left-out.json"
 """Beside the class folders of an unpacked archive: which of its files were left there, and why."""
-_IMAGES, _MASKS = {"images"}, {"masks", "mask"}
-_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
-@dataclass(frozen=True)
-class Ignored:
-    """A file that is not taken into the index, and why."""
-
-    file: str
-    kind: Kind
-    reason: str
-
-
-@dataclass
-class Listing:
-    """The files of one dataset folder; every ``file`` is a posix path relative to ``root``."""
-
-    root: Path
-    layout: str = "flat"
-    classes: tuple[str, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
-    """Image file -> class."""
-    masks: dict[str, str] = field(default_factory=dict)
-    """Image file -> mask file."""
-    ignored: list[Ignored] = field(default_factory=list)
-    stats: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Image file -> (bytes, modification time in ns)."""
-
-
-def list_files(root: Path) -> Listing:
+def list_files(root: Path, table: str = "") -> Listing:
     """Sort the files below ``root`` into images with a class, masks, and the rest.
 
-    Raises: DataError where ``root`` is no folder, holds fewer than two classes, holds a class
-    folder without images, or is already split into train/test folders.
+    A folder is a class; but where there is a ``labels.csv``, or a ``table`` of another name is
+    given, that tells the classes. Raises: DataError where ``root`` is no folder, holds fewer than
+    two classes, a class without images, a table that can not be used, or is already split into
+    train/test folders.
     """
-    root = class_root(_checked(root))
-    listing = Listing(root)
+    root = _checked(root) if table else class_root(_checked(root))
+    listing = Listing(root, table=_labels(root, table))
     masks: list[str] = []
     listing.ignored.extend(_left_out(root))
     for entry in _walk(root, listing.ignored):
         file = Path(entry.path).relative_to(root).as_posix()
-        if file == LEFT_OUT:
+        if file == LEFT_OUT or (listing.table and file == listing.table.name):
             continue
         try:
-            reason = _reason_to_ignore(file, entry, root)
+            reason = _reason_to_ignore(file, entry, root) or _no_label(file, listing.table)
             if reason is None:
                 stat = entry.stat()
                 listing.stats[file] = (stat.st_size, stat.st_mtime_ns)
-                listing.labels[file] = file.split("/", 1)[0]
+                listing.labels[file] = (
+                    listing.table.rows[file].label if listing.table else file.split("/", 1)[0]
+                )
         except OSError as error:  # a loop of links, or gone meanwhile
             reason = "other", f"it can not be opened: {error.strerror}"
         if reason is not None:
-            listing.ignored.append(Ignored(_printable(file), *reason))
+            listing.ignored.append(Ignored(printable(file), *reason))
             if reason[0] == "masks":
                 masks.append(file)
+    if listing.table:
+        _account(listing, listing.table)
     listing.ignored.sort(key=lambda item: item.file)
-    _check_classes(listing)
+    check_classes(listing)
     listing.labels = dict(sorted(listing.labels.items()))
     listing.classes = tuple(sorted(set(listing.labels.values())))
     listing.masks = _link_masks(listing.labels, masks)
-    listing.layout = layout_of(listing.labels)
+    listing.layout = "csv" if listing.table else layout_of(listing.labels)
     return listing
 
 
 def _checked(root: Path) -> Path:
-    name = _printable(str(root))
+    name = printable(str(root))
     try:
         if not root.exists():
             raise DataError(f"There is no folder {name}.")
@@ -97,35 +84,18 @@ def _checked(root: Path) -> Path:
     except OSError as error:
         raise DataError(f"The folder {name} can not be read: {error.strerror}.") from error
     root = root.resolve()
-    if _printable(str(root)) != str(root):
+    if printable(str(root)) != str(root):
         raise DataError(f"The name of the folder {name} is not valid UTF-8: rename it.")
     return root
-
-
-def _printable(name: str) -> str:
-    r"""A name that can be shown and stored: bytes that are not UTF-8 are written ``\udcff``."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _visible_folders(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return []
-    return [
-        Path(entry.path)
-        for entry in entries
-        if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name)
-    ]
 
 
 def class_root(root: Path) -> Path:
     """Go down through single folders, as archives make them, to the one that holds the classes."""
     while True:
-        folders = _visible_folders(root)
-        if len(folders) != 1:
+        folders = visible_folders(root)
+        if len(folders) != 1 or (root / LABELS).is_file():
             return root
-        inner = [f for f in _visible_folders(folders[0]) if f.name.lower() not in _IMAGES | _MASKS]
+        inner = [f for f in visible_folders(folders[0]) if f.name.lower() not in IMAGES | MASKS]
         if not inner:
             return root
         root = folders[0]
@@ -148,7 +118,7 @@ def _walk(folder: Path, ignored: list[Ignored]) -> Iterator[os.DirEntry[str]]:
 
         def skip(path: str, kind: Kind, reason: str) -> None:
             file = Path(path).relative_to(top).as_posix()
-            ignored.append(Ignored(_printable(file), kind, reason))
+            ignored.append(Ignored(printable(file), kind, reason))
 
         try:
             entries = list(os.scandir(current))
@@ -169,7 +139,7 @@ def _reason_to_ignore(file: str, entry: os.DirEntry[str], root: Path) -> tuple[K
     parts = file.split("/")
     if is_hidden(entry.name):
         return "hidden", "a hidden file"
-    if _printable(file) != file:
+    if printable(file) != file:
         return "other", "its name is not valid UTF-8"
     if entry.is_symlink() and entry.is_dir():
         return "other", "a link to a folder is not followed"
@@ -181,51 +151,32 @@ def _reason_to_ignore(file: str, entry: os.DirEntry[str], root: Path) -> tuple[K
         return "other", "a link that leads out of the dataset"
     if not is_image(Path(entry.path)):
         return "other", NOT_READ
-    if any(part.lower() in _MASKS for part in parts[:-1]):
-        return "masks", "a lung mask, not a radiograph"
-    if len(parts) == 1:
-        return "other", "it lies in no class folder"
+    if any(part.lower() in MASKS for part in parts[:-1]):
+        return "masks", MASK
     return None
 
 
-def _check_classes(listing: Listing) -> None:
-    folders = [folder.name for folder in _visible_folders(listing.root)]
-    filled = set(listing.labels.values())
-    empty = [name for name in folders if name not in filled and name.lower() not in _MASKS]
-    where = f"in {listing.root}"
-    if not filled:
-        raise DataError(
-            f"No {KINDS_READ} image was found {where}{_because(listing.ignored)}. A dataset is a "
-            "folder that holds one folder of images for each class."
-        )
-    if {name.lower() for name in filled} <= _SPLIT_NAMES | _IMAGES:
-        raise DataError(
-            f"The folders {where} are named {_names(filled)}: these are not classes. Give the "
-            "folder that holds one folder for each class."
-        )
-    if empty:
-        raise DataError(
-            f"The class folder {_names(empty)} {where} holds no {KINDS_READ} image"
-            f"{_because(listing.ignored, empty[0])}. Every folder there is taken as a class: fill "
-            "it, or move it away."
-        )
-    if len(filled) < 2:
-        raise DataError(
-            f"Only one class, {_names(filled)}, was found {where}. A classifier needs two or more."
-        )
+def _no_label(file: str, table: Labels | None) -> tuple[Kind, str] | None:
+    if table:
+        return None if file in table else ("other", f"{table.name} has no row for it")
+    return None if "/" in file else ("other", "it lies in no class folder")
 
 
-def _because(ignored: list[Ignored], folder: str = "") -> str:
-    """The first reason, in brackets, why something in ``folder`` was not taken."""
-    folder = _printable(folder)
-    for item in ignored:
-        if item.kind == "other" and (not folder or f"{item.file}/".startswith(f"{folder}/")):
-            return f" ({item.file}: {item.reason})"
-    return ""
+def _labels(root: Path, table: str) -> Labels | None:
+    path = root / (table or LABELS)
+    return read_labels(path) if path.is_file() else None  # to open a pipe would wait for ever
 
 
-def _names(names: set[str] | list[str]) -> str:
-    return ", ".join(f"“{_printable(name)}”" for name in sorted(names))
+def _account(listing: Listing, table: Labels) -> None:
+    """Say of each row of the table that led to no image why."""
+    known = {item.file for item in listing.ignored}
+    gone = f"{table.name} names it, and there is no such file"
+    missing = [(file, gone) for file in table.rows if file not in listing.labels]
+    more = [(file, why) for file, why in missing if printable(file) not in known]
+    better = {file: why for file, why in table.problems if file != table.name}
+    listing.ignored = [item for item in listing.ignored if item.file not in better]
+    for file, reason in more + table.problems:
+        listing.ignored.append(Ignored(printable(file), "other", reason))
 
 
 def _link_masks(labels: dict[str, str], masks: list[str]) -> dict[str, str]:
@@ -236,7 +187,7 @@ def _link_masks(labels: dict[str, str], masks: list[str]) -> dict[str, str]:
 
     def key(file: str) -> tuple[str, str]:
         *folders, name = file.split("/")
-        parts = [part for part in folders if part.lower() not in _IMAGES | _MASKS]
+        parts = [part for part in folders if part.lower() not in IMAGES | MASKS]
         return "/".join(parts), stem(name)
 
     by_key = {key(mask): mask for mask in sorted(masks)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from covidcore.data.layout import Ignored
+from covidcore.data.listing import Ignored
 
 if TYPE_CHECKING:
     import pandas as pd

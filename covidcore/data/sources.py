@@ -12,6 +12,7 @@ from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, load, scan
 from covidcore.data.joining import join
 from covidcore.data.kaggle_folder import Handle
+from covidcore.data.labels import LABELS
 from covidcore.data.phantoms import VERSION, PhantomSpec, write
 from covidcore.data.uploads import title_of
 from covidcore.errors import ArchiveError, DataError
@@ -31,9 +32,9 @@ def resolve(
 ) -> Dataset:
     """Open what a person named.
 
-    That is a folder, a ``.zip``, ``kaggle[:owner/name[/versions/N]]``, ``phantoms[:N]``, or the
-    start of a fingerprint. ``progress(done, total)`` counts images, ``moving(what, done, total)``
-    the bytes of a download or of an archive.
+    That is a folder, a ``.csv`` of labels in it, a ``.zip``, ``kaggle[:owner/name[/versions/N]]``,
+    ``phantoms[:N]``, or the start of a fingerprint. ``progress(done, total)`` counts images,
+    ``moving(what, done, total)`` the bytes of a download or of an archive.
     Raises: DataError, saying what is wrong with it.
     """
     match = _PHANTOMS.fullmatch(spec)
@@ -57,6 +58,8 @@ def resolve(
         return _from_archive(path, "", settings, progress, moving)
     if not there and _FINGERPRINT.fullmatch(spec):
         return load(spec, settings.home)
+    if is_file and path.suffix.lower() == ".csv":
+        return scan(path.parent, settings.home, progress, "" if path.name == LABELS else path.name)
     return scan(path, settings.home, progress)
 
 

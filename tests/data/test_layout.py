@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from covidcore.data.layout import LEFT_OUT, Ignored, Listing, list_files
+from covidcore.data.layout import LEFT_OUT, list_files
+from covidcore.data.listing import Ignored, Listing
 from covidcore.errors import DataError
 from tests.conftest import run_obedient
 
@@ -82,6 +83,40 @@ def test_masks_are_linked_and_not_counted_however_deep_the_dataset_lies(
     assert not any("masks" in file for file in listing.labels)
     assert listing.masks == {file: file.replace("/images/", "/masks/") for file in listing.labels}
     assert [item.kind for item in listing.ignored] == ["masks"] * 8
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "COVID/images/COVID-1.png",
+        "outer/COVID/images/COVID-1.png",
+        "outer/COVID-19_Radiography_Dataset/COVID/images/COVID-1.png",
+        "COVID/images/images/COVID-1.png",
+        "COVID/COVID/images/COVID-1.png",
+        "COVID/Images/COVID-1.PNG",
+        "outer/covid/IMAGES/covid-1.png",
+        "COVID/images/part 1/COVID-1.png",
+    ],
+)
+@pytest.mark.parametrize("masks", ["masks", "Masks", "MASKS"])
+def test_no_mask_is_ever_an_image(image: str, masks: str, tmp_path: Path) -> None:
+    """The fifth release has each file name twice: once as a radiograph, once as its lungs."""
+    files = [
+        image.replace("COVID/", f"{label}/").replace("covid/", f"{label}/").replace("-1.", f"-{n}.")
+        for label in V5
+        for n in (1, 2, 3)
+    ]
+    pairs = {}
+    for file in files:
+        parts = file.split("/")
+        last = max(i for i, part in enumerate(parts) if part.lower() == "images")
+        pairs[file] = "/".join([*parts[:last], masks, *parts[last + 1 :]])
+    listing = list_files(tree(tmp_path, *pairs, *pairs.values()))
+    inside = listing.root.relative_to(tmp_path.resolve())
+    assert {(inside / file).as_posix() for file in listing.labels} == set(pairs)
+    assert {(inside / file).as_posix() for file in listing.masks.values()} == set(pairs.values())
+    assert not any("masks" in file.lower() for file in listing.labels)
+    assert listing.classes == V5
 
 
 @pytest.mark.parametrize(
