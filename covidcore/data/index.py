@@ -109,7 +109,8 @@ def scan(root: Path, home: Path, progress: Progress | None = None, labels: str =
     listing = list_files(root, labels)
     with scratch(home / "scans") as kept:
         facts = read_facts(listing, home, progress, kept)
-        dataset = _indexed(listing, facts, home, started)
+        name = f"{listing.root.name}, {labels}" if labels else listing.root.name
+        dataset = _indexed(name, listing, facts, home, started)
         _keep_squares(dataset, home, kept)
     return dataset
 
@@ -125,7 +126,9 @@ def _keep_squares(dataset: Dataset, home: Path, kept: Scratch) -> None:
             pixel_array(dataset, SIZE, home, scanned=kept)
 
 
-def _indexed(listing: Listing, facts: "pd.DataFrame", home: Path, started: float) -> Dataset:
+def _indexed(
+    name: str, listing: Listing, facts: "pd.DataFrame", home: Path, started: float
+) -> Dataset:
     """The index of what was read, stored."""
     table = facts[facts["reason"] == ""].drop(columns=["reason", "mtime_ns"])
     _check_readable(listing, facts)
@@ -141,7 +144,7 @@ def _indexed(listing: Listing, facts: "pd.DataFrame", home: Path, started: float
         home,
         Dataset(
             root=listing.root,
-            name=f"{listing.root.name}, {labels}" if labels else listing.root.name,
+            name=name,
             layout="phantoms" if _is_synthetic(listing.root) else listing.layout,
             synthetic=_is_synthetic(listing.root),
             classes=listing.classes,
