@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
+from covidcore.chart_calibration import reliability as reliability
 from covidcore.chart_curves import MOST_RUNS as MOST_RUNS  # offered to pages from here
 from covidcore.chart_curves import compare_curves as compare_curves
 from covidcore.chart_curves import learning_curves as learning_curves
 from covidcore.chart_images import difference as difference
 from covidcore.chart_images import grey_levels as grey_levels
 from covidcore.chart_images import stacked as stacked
-from covidcore.chart_style import CLEAR, PALETTE, QUIET, Floats, bars, empty, figure, ink
+from covidcore.chart_style import CLEAR, QUIET, Floats, bars, empty, figure, ink
 from covidcore.chart_style import class_colours as class_colours
 from covidcore.chart_style import label as label
 from covidcore.errors import DataError
@@ -114,41 +115,6 @@ def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
     ]
     drawn = bars(list(probabilities), list(probabilities.values()), texts, hovers)
     return drawn.update_xaxes(title="Probability", range=[0, 1.12], tickformat=".0%", dtick=0.25)
-
-
-def reliability(table: pd.DataFrame) -> go.Figure:
-    """Accuracy against confidence, a point a bin, larger for more images; on the line is right.
-
-    ``table`` is what ``evaluation.calibration.reliability`` returns.
-    """
-    filled = table[table["n"] > 0]
-    if filled.empty:
-        return empty("No answers to compare")
-    n, sure, right = (filled[name].tolist() for name in ("n", "confidence", "accuracy"))
-    drawn = figure(legend=True).add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        name="Calibrated",
-        hoverinfo="skip",
-        line={"color": QUIET, "dash": "dash"},
-    )
-    drawn.add_scatter(
-        x=sure,
-        y=right,
-        mode="lines+markers",
-        name="Model",
-        marker={"size": 8 + 22 * np.sqrt(np.array(n) / max(n)), "color": PALETTE[0]},
-        line={"color": PALETTE[0], "width": 1},
-        hoverinfo="text",
-        hovertext=[
-            f"{images:,} images: {a:.1%} sure on average, {b:.1%} right"
-            for images, a, b in zip(n, sure, right, strict=True)
-        ],
-    )
-    scale = {"range": [0, 1.04], "tickformat": ".0%"}
-    drawn.update_xaxes(scale, title="Confidence (probability of the answer)")
-    return drawn.update_yaxes(scale, title="Accuracy (share right)")
 
 
 def _names(index: pd.DataFrame, classes: Sequence[str] | None) -> list[str]:

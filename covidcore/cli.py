@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from covidcore import __version__, cli_data, cli_jobs, cli_sweeps, storage
+from covidcore import __version__, cli_data, cli_figures, cli_jobs, cli_sweeps, storage
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError
@@ -105,35 +105,30 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("move", "let a waiting run start earlier or later", cli_jobs.move)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("places", type=int, help="so many places later; negative: earlier")
-    made = verb("evaluate", "figures of a finished run, with intervals", _evaluate)
+    made = verb("evaluate", "figures of a finished run, with intervals", cli_figures.evaluate)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("--split", choices=("test", "val"), default="test")
+    made.add_argument("--by", metavar="COLUMN", help="also by a column of the index: source, ...")
+    made = verb("compare", "runs against one another, on the same test images", cli_figures.compare)
+    made.add_argument("run_id", metavar="RUN", nargs="+", help=run)
+    made = verb("operate", "thresholds: what they do, and keep them", cli_figures.operate)
+    made.add_argument("run_id", metavar="RUN", help=run)
+    made.add_argument("--threshold", action="append", default=[], metavar="CLASS=P")
+    made.add_argument("--positive", default="", metavar="CLASS", help="the class looked for")
+    made.add_argument("--prevalence", type=float, metavar="P", help="its share of the people")
+    text = "what a missed case costs, in false alarms (1)"
+    made.add_argument("--miss-cost", type=float, default=1.0, metavar="N", help=text)
+    text = "the threshold of least cost on the validation images, for the class looked for"
+    made.add_argument("--cheapest", action="store_true", help=text)
+    keep = made.add_mutually_exclusive_group()
+    keep.add_argument("--save", action="store_true", help="predictions of the run then use them")
+    keep.add_argument("--clear", action="store_true", help="answer as it was trained")
     made = verb("predict", "answers, or refusals, about files", _predict)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("file", nargs="+", type=Path, help="an image, or a folder of images")
     made.add_argument("--csv", type=Path, metavar="OUT")
     verb("doctor", "what this machine has, and what is missing", _doctor)
     return parser
-
-
-def _evaluate(options: argparse.Namespace, settings: Settings) -> Answer:
-    from covidcore.evaluation.predictions import evaluate
-    from covidcore.jobs.store import RunStore
-    from covidcore.show import figures
-
-    store = RunStore(settings)
-    run = store.find(options.run_id)
-    document = store.evaluation(run)
-    if options.split != document["split"]:
-        document = evaluate(
-            store.predictions(run),
-            document["classes"],
-            run=run,
-            dataset=document["dataset"],
-            split=options.split,
-            temperature=document["temperature"],
-        )
-    return document, figures(storage.plain(document)), 0
 
 
 def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
@@ -143,9 +138,12 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     from covidcore.show import answers, walk
 
     store = RunStore(settings)
-    predictor = Predictor.open(store.path(store.find(options.run_id)))
+    run = store.find(options.run_id)
+    predictor, point = Predictor.open(store.path(run)), store.operating(run)
+    if point and point.thresholds:
+        print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)
     files = walk(options.file)
-    found = predictor.predict((str(path), path) for path in files)
+    found = predictor.predict(((str(path), path) for path in files), point)
     if options.csv:
         storage.write_text(options.csv, as_csv(as_table(found, predictor.classes)))
     return found, answers(found), 0

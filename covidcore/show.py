@@ -28,6 +28,9 @@ from covidcore.wording import visible
 Answer = tuple[Any, str, int]
 """Of a command: the JSON document, the same for people, and the exit status."""
 
+FIGURES = ("recall", "specificity", "precision", "f1", "auc")
+"""Of each class, in the order in which they are shown."""
+
 _POLL_SECONDS = 0.25
 
 
@@ -187,9 +190,7 @@ def figures(document: dict[str, Any]) -> str:
         (
             name,
             str(values["n"]),
-            share(values["recall"], values["recall_ci"]),
-            share(values["precision"], values["precision_ci"]),
-            share(values["f1"]),
+            *(share(values[name], values.get(f"{name}_ci")) for name in FIGURES),
         )
         for name, values in document["per_class"].items()
     ]
@@ -197,7 +198,7 @@ def figures(document: dict[str, Any]) -> str:
         [
             table(("truth \\ answer", *classes), matrix),
             "",
-            table(("class", "n", "recall", "precision", "F1"), per_class),
+            table(("class", "n", *FIGURES), per_class),
             "",
             f"accuracy {share(document['accuracy'], document['accuracy_ci'])} of {document['n']} "
             f"{document['split']} images; a rule that sees only the source: "
@@ -227,6 +228,7 @@ def answers(found: Sequence[dict[str, Any]]) -> str:
         else:
             chance = one["probabilities"][one["answer"]]
             lines.append(f"{file}: {visible(one['answer'])} ({100 * chance:.1f} %)")
+            lines.extend(f"  {visible(warning)}" for warning in one["warnings"])
     return "\n".join([*lines, DISCLAIMER])
 
 

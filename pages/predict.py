@@ -7,6 +7,7 @@ import streamlit as st
 from covidcore import charts
 from covidcore.data.decode import decode
 from covidcore.data.pixels import resize
+from covidcore.evaluation.operating import OperatingPoint
 from covidcore.inference.table import as_csv, as_table
 from covidcore.jobs.folder import State
 from covidcore.wording import markdown, percent, visible
@@ -15,16 +16,18 @@ from pages import shared
 MOST_FILES = 50
 
 
-def answers(run: str, uploads: list[Any]) -> list[dict[str, Any]]:
+def answers(
+    run: str, uploads: list[Any], point: OperatingPoint | None = None
+) -> list[dict[str, Any]]:
     """What the run says to each upload, asked once a file and kept while the file is there."""
-    known = st.session_state.get("answers", {})
-    new = [file for file in uploads if (run, file.file_id) not in known]
+    known, rule = st.session_state.get("answers", {}), (run, str(point or ""))
+    new = [file for file in uploads if (rule, file.file_id) not in known]
     if new:
         model = shared.predictor(run, shared.settings().home)
         with st.spinner("Looking at the images"):
-            said = model.predict([(file.name, file.getvalue()) for file in new])
-        known = known | {(run, file.file_id): one for file, one in zip(new, said, strict=True)}
-    kept = {(run, file.file_id): known[run, file.file_id] for file in uploads}
+            said = model.predict([(file.name, file.getvalue()) for file in new], point)
+        known = known | {(rule, file.file_id): one for file, one in zip(new, said, strict=True)}
+    kept = {(rule, file.file_id): known[rule, file.file_id] for file in uploads}
     st.session_state["answers"] = kept
     return list(kept.values())
 
@@ -75,7 +78,13 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
     if len(uploads) > MOST_FILES:
         st.error(f"These are {len(uploads)} files; only the first {MOST_FILES} are answered.")
         uploads = uploads[:MOST_FILES]
-    said = answers(run.run, uploads)
+    point = shared.store().operating(run.run)
+    if point and point.thresholds:
+        st.caption(
+            f":material/tune: This run answers by thresholds that were saved with it: "
+            f"{markdown(point)}. They are chosen under Evaluate, “Operating point”."
+        )
+    said = answers(run.run, uploads, point)
     if len(said) > 1:
         table = as_table(said, shared.store().job(run.run)["classes"])
         table["file"] = table["file"].map(visible)

@@ -19,19 +19,13 @@ ORDER = (
     *("jobs", "cli"),
 )
 WITH_THE_COMMAND_LINE = {
-    *("cli_data", "cli_jobs", "cli_sweeps"),
+    *("cli_data", "cli_figures", "cli_jobs", "cli_sweeps"),
     *("show", "show_audit", "doctor", "__main__"),
 }
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {
-    "charts",
-    "chart_audit",
-    "chart_curves",
-    "chart_images",
-    "chart_style",
-    "failpoints",
-    "proportions",
-    "wording",
+    *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
+    *("chart_files", "chart_images", "chart_style", "failpoints", "proportions", "wording"),
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
@@ -39,7 +33,7 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit"),
     *("training/recipe", "model/weights", "inference/table"),
-    *("cli", "cli_data", "cli_jobs", "cli_sweeps", "show", "doctor"),
+    *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_sweeps", "show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),

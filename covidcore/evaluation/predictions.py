@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from covidcore.errors import DataError
-from covidcore.evaluation import calibration, intervals, metrics
+from covidcore.evaluation import calibration, curves, intervals, metrics
 from covidcore.evaluation.metrics import FloatArray, IntArray
 
 _GIVEN = ("file", "split", "label", "source", "group")
@@ -79,16 +79,24 @@ def evaluate(
     """The figures of one split: the JSON of the contract's ``evaluate``, with NaN left as NaN.
 
     ``loss`` and ``ece_uncalibrated`` are of the raw logits; ``ece`` and the AUCs of the softmax at
-    ``temperature``. Intervals are of 95 %: Wilson's for proportions, over groups for the means.
+    ``temperature``. Intervals are of 95 %: Wilson's for proportions, else from a bootstrap over
+    groups. Beyond the contract: ``auc_macro_ci``, and specificity_ci, f1_ci and auc_ci of a class.
     Raises: DataError when the split is empty.
     """
     logits, truth = arrays(table, classes, split)
     rows = _rows(table, split)
     answer = metrics.class_positions(rows["predicted"], classes)
     matrix = metrics.confusion(rows["label"].tolist(), rows["predicted"].tolist(), classes)
-    means = intervals.bootstrap(truth, answer, rows["group"].tolist(), len(classes))
+    groups = rows["group"].tolist()
+    drawn = intervals.resampled_matrices(truth, answer, groups, len(classes))
+    means = intervals.of_means(drawn)
     probabilities = calibration.softmax(logits, temperature)
     aucs = metrics.class_aucs(probabilities, truth)
+    auc_ends, macro_ends = curves.auc_intervals(probabilities, truth, groups)
+    per_class = _per_class(matrix, classes, aucs)
+    ends = zip(intervals.of_f1(drawn, len(classes)), auc_ends, strict=True)
+    for figures, (f1_ends, of_auc) in zip(per_class.values(), ends, strict=True):
+        figures |= {"f1_ci": list(f1_ends), "auc_ci": list(intervals.pair(of_auc))}
     hits, total = int(np.trace(matrix)), int(matrix.sum())
     return {
         "run": run,
@@ -109,7 +117,8 @@ def evaluate(
         "ece": calibration.ece(probabilities, truth),
         "ece_uncalibrated": calibration.ece(calibration.softmax(logits), truth),
         "source_only_accuracy": source_only_accuracy(rows),
-        "per_class": _per_class(matrix, classes, aucs),
+        "per_class": per_class,
+        "auc_macro_ci": list(intervals.pair(macro_ends)),
     }
 
 
@@ -164,10 +173,12 @@ def _rows(table: pd.DataFrame, split: str) -> pd.DataFrame:
 def _per_class(
     matrix: IntArray, classes: Sequence[str], aucs: FloatArray
 ) -> dict[str, dict[str, Any]]:
-    """The contract's ``per_class``, in class order."""
+    """The contract's ``per_class``, in class order, with the interval of the specificity."""
     recall, precision = metrics.recall(matrix), metrics.precision(matrix)
     specificity, f1 = metrics.specificity(matrix), metrics.f1(matrix)
     images, answers = matrix.sum(axis=1), matrix.sum(axis=0)
+    others = int(matrix.sum()) - images
+    cleared = others - answers + np.diagonal(matrix)
     return {
         name: {
             "n": int(images[at]),
@@ -178,6 +189,7 @@ def _per_class(
             "precision_ci": list(intervals.wilson(int(matrix[at, at]), int(answers[at]))),
             "f1": float(f1[at]),
             "auc": float(aucs[at]),
+            "specificity_ci": list(intervals.wilson(int(cleared[at]), int(others[at]))),
         }
         for at, name in enumerate(classes)
     }

@@ -14,9 +14,11 @@ from torch import nn
 from covidcore.data.decode import decode
 from covidcore.errors import DecodeError
 from covidcore.evaluation.calibration import softmax
+from covidcore.evaluation.operating import OperatingPoint, decide
 from covidcore.inference.gate import Refusal, check
 from covidcore.model import checkpoint
 from covidcore.model.preprocess import preprocess
+from covidcore.wording import percent
 
 BATCH = 16
 
@@ -39,11 +41,18 @@ class Predictor:
         """
         return cls(*checkpoint.load(folder))
 
-    def predict(self, items: Iterable[Item]) -> list[dict[str, Any]]:
-        """Answer about ``(name, path or bytes)`` items, in order: the contract's ``predict``."""
-        return [answer for batch in _batched(items, BATCH) for answer in self._answers(batch)]
+    def predict(
+        self, items: Iterable[Item], point: OperatingPoint | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer about ``(name, path or bytes)`` items, in order: the contract's ``predict``.
 
-    def _answers(self, items: Sequence[Item]) -> list[dict[str, Any]]:
+        With an operating point its thresholds decide; an answer that is not the most probable
+        class says so among its warnings.
+        """
+        rule = point or OperatingPoint()
+        return [answer for batch in _batched(items, BATCH) for answer in self._answers(batch, rule)]
+
+    def _answers(self, items: Sequence[Item], rule: OperatingPoint) -> list[dict[str, Any]]:
         started = time.perf_counter()
         opened = [_open(source) for _, source in items]
         images = [image for image in opened if not isinstance(image, Refusal)]
@@ -51,7 +60,7 @@ class Predictor:
         answers = [
             self._refused(name, image)
             if isinstance(image, Refusal)
-            else self._answered(name, next(probabilities))
+            else self._answered(name, next(probabilities), rule)
             for (name, _), image in zip(items, opened, strict=True)
         ]
         each = (time.perf_counter() - started) * 1000 / len(items)
@@ -67,14 +76,19 @@ class Predictor:
             logits = self.model(batch).double().numpy()
         return softmax(logits, self.contract.temperature)
 
-    def _answered(self, name: str, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+    def _answered(
+        self, name: str, probabilities: NDArray[np.float64], rule: OperatingPoint
+    ) -> dict[str, Any]:
+        answer = self.classes[int(decide(probabilities[None], rule.limits(self.classes))[0])]
+        likely = self.classes[int(probabilities.argmax())]
+        changed = [] if answer == likely else [_by_threshold(answer, likely, rule)]
         return {
             "file": name,
-            "answer": self.classes[int(probabilities.argmax())],
+            "answer": answer,
             "refused": None,
             "reason": None,
             "probabilities": dict(zip(self.classes, probabilities.tolist(), strict=True)),
-            "warnings": [],
+            "warnings": changed,
             "near_training_image": None,
         }
 
@@ -88,6 +102,15 @@ class Predictor:
             "warnings": [],
             "near_training_image": None,
         }
+
+
+def _by_threshold(answer: str, likely: str, rule: OperatingPoint) -> str:
+    """Why the answer is not the most probable class."""
+    if answer in rule.thresholds:
+        why = f"{answer} is answered from {percent(rule.thresholds[answer])} on"
+    else:
+        why = f"it does not reach its threshold of {percent(rule.thresholds[likely])}"
+    return f"The most probable class is {likely}; by this run's operating point {why}."
 
 
 def _open(source: Path | bytes) -> NDArray[np.uint8] | Refusal:

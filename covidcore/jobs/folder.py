@@ -90,6 +90,7 @@ class RunFolder:
         self.handover = path / "handover.json"
         self.tensors = path / "best.safetensors"
         self.contract = path / "contract.json"
+        self.operating = path / "operating.json"
         self._artefacts = (
             self.split,
             self.history,
@@ -133,7 +134,8 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what an earlier worker was writing when it was killed; for the lock's holder."""
-        others = (".status", ".cancel", ".handover")  # those the queue may be writing just now
+        # Those the queue, or somebody at a page, may be writing just now.
+        others = (".status", ".cancel", ".handover", ".operating")
         for path in self.path.glob(".*-*"):
             with contextlib.suppress(FileNotFoundError):
                 age = time.time() - path.stat().st_mtime

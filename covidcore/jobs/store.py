@@ -15,6 +15,8 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset
 from covidcore.data.split import digest
 from covidcore.errors import RunError
+from covidcore.evaluation.operating import OperatingPoint
+from covidcore.jobs import thresholds
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
 from covidcore.jobs.plan import Plan, plan_runs, plan_split
@@ -181,6 +183,19 @@ class RunStore:
         """
         table: pd.DataFrame = self._result(run, storage.read_table, "predictions")
         return table
+
+    def operating(self, run: str) -> OperatingPoint | None:
+        """How the run answers, where thresholds were saved with it. Raises: RunError if damaged."""
+        return thresholds.load(self._folder(run))
+
+    def save_operating(self, run: str, point: OperatingPoint | None) -> None:
+        """Let predictions of a run answer at this operating point; None: as it was trained.
+
+        Raises: RunError in a public demo, where one visitor would change what others are told.
+        """
+        if self.settings.demo:
+            raise RunError("This is a public demo: no operating point is saved here.")
+        thresholds.save(self._folder(run), point)
 
     def path(self, run: str) -> Path:
         """The run's folder."""
