@@ -1,11 +1,14 @@
 """The verbs about datasets: scan, import, audit."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from covidcore.config import Settings
 from covidcore.show import Answer, Line, table
 from covidcore.wording import visible
+
+if TYPE_CHECKING:
+    from covidcore.data.report import Report
 
 
 def scan(options: argparse.Namespace, settings: Settings) -> Answer:
@@ -33,18 +36,36 @@ def bring_in(options: argparse.Namespace, settings: Settings) -> Answer:
 
 
 def _described(found: Any) -> Answer:
-    document = found.to_json()
-    rows = [(name, str(count)) for name, count in document["classes"].items()]
+    from covidcore.data.report import report
+
+    said = report(found)
+    document = {**found.to_json(), "report": said.to_json()}
     ignored = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items() if count)
     lines = [
         visible(found.root),
         f"{document['images']} images, layout {found.layout}, fingerprint {found.fingerprint}",
-        table(("class", "images"), rows),
+        _report_table(said),
         f"ignored: {ignored or 'nothing'}",
         f"duplicates: {found.duplicates['exact']} exact, {found.duplicates['near']} near",
+        *(visible(sentence) for sentence in said.sentences),
     ]
+    if said.command:
+        lines.append(f"To join them: {said.command}")
     lines += [f"unreadable: {visible(file)}: {reason}" for file, reason in found.unreadable]
     return document, "\n".join(lines), 0
+
+
+def _report_table(said: "Report") -> str:
+    """Columns that hold nothing but zeros are left out, and so is what was never published."""
+    counts = said.table.set_index("class").rename(columns={"read": "images"})
+    kept = [
+        str(name) for name in counts if name in ("found", "images") or counts[name].fillna(0).any()
+    ]
+    rows = [
+        (name or "elsewhere", *("" if value != value else str(value) for value in row))
+        for name, row in zip(counts.index, counts[kept].astype(object).to_numpy(), strict=True)
+    ]
+    return table(("class", *kept), rows)
 
 
 def audit(options: argparse.Namespace, settings: Settings) -> Answer:

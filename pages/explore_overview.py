@@ -10,7 +10,7 @@ from covidcore import charts
 from covidcore.data.gallery import examples
 from covidcore.data.split import SPLITS
 from covidcore.wording import markdown, visible
-from pages import explore_reads, shared
+from pages import explore_reads, explore_report, shared
 from pages.explore_tiles import tiles
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def draw(dataset: "Dataset") -> None:
             _sets(dataset)
         with grid.cell():
             _sizes(dataset)
+    explore_report.draw(dataset)
     _examples(dataset)
     for title, files in (("Ignored", dataset.ignored_files), ("Unreadable", dataset.unreadable)):
         if files:

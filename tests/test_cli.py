@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 SCAN = [
     *("fingerprint", "root", "layout", "classes", "images", "ignored", "unreadable"),
-    *("duplicates", "seconds"),
+    *("duplicates", "seconds", "report"),
 ]
 TRAIN = ["run", "state", "cached", "seconds", "epochs", "best_epoch", "val_loss", "test"]
 EVALUATE = [
@@ -136,6 +136,20 @@ def test_scan_names_what_it_could_not_read(ask: Ask, make_dataset: MakeDataset) 
     ((unreadable),) = document["unreadable"]
     assert unreadable["file"] == "a/bad.png"
     assert unreadable["reason"].endswith(".")
+
+
+def test_scan_reports_by_class(ask: Ask, run: Run, make_dataset: MakeDataset) -> None:
+    folder = make_dataset({"COVID": 3, "COVID-19": 2, "x": 3})
+    (folder / "x" / "bad.png").write_bytes(b"nothing")
+    said = ask("scan", folder)[1]["report"]
+    assert said["spellings"] == [["COVID", "COVID-19"]]
+    assert [row["found"] for row in said["classes"]] == [3, 2, 4]
+    out = run("scan", folder)[1]
+    lines = [line.split() for line in out.splitlines()]
+    assert ["class", "found", "images", "unreadable"] in lines
+    assert ["x", "4", "3", "1"] in lines
+    assert f"To join them: {said['command']}" in out
+    assert "8 images of 3 classes were read; unreadable files: 1, ignored files: 0." in out
 
 
 def test_import_joins_and_renames(ask: Ask, make_dataset: MakeDataset, tmp_path: Path) -> None:

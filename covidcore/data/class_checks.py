@@ -24,18 +24,18 @@ def check_classes(listing: Listing) -> None:
         )
     if {name.lower() for name in filled} <= _SPLIT_NAMES | IMAGES:
         raise DataError(
-            f"The folders {where} are named {_names(filled)}: these are not classes. Give the "
+            f"The folders {where} are named {quoted(filled)}: these are not classes. Give the "
             "folder that holds one folder for each class."
         )
     if empty:
         raise DataError(
-            f"The class folder {_names(empty)} {where} holds no {KINDS_READ} image"
+            f"The class folder {quoted(empty)} {where} holds no {KINDS_READ} image"
             f"{_because(listing.ignored, empty[0])}. Every folder there is taken as a class: fill "
             "it, or move it away."
         )
     if len(filled) < 2:
         raise DataError(
-            f"Only one class, {_names(filled)}, was found {where}. A classifier needs two or more."
+            f"Only one class, {quoted(filled)}, was found {where}. A classifier needs two or more."
         )
 
 
@@ -60,5 +60,6 @@ def _because(ignored: list[Ignored], folder: str = "") -> str:
     return ""
 
 
-def _names(names: set[str] | list[str]) -> str:
+def quoted(names: set[str] | list[str]) -> str:
+    """Names in quotation marks, sorted."""
     return ", ".join(f"“{printable(name)}”" for name in sorted(names))

@@ -9,6 +9,11 @@ COUNTS: dict[str, dict[str, int]] = {
     "v5": {"COVID": 3616, "Lung_Opacity": 6012, "Normal": 10192, "Viral Pneumonia": 1345},
 }
 """Layout -> class -> images, as published (Kaggle, tawsifurrahman/covid19-radiography-database)."""
+TITLES = {
+    "v1": "the first published release",
+    "v3": "the third published release",
+    "v5": "the fifth published release",
+}
 _NUMBERED = re.compile(r".+ ?\(\d+\)\.png", re.IGNORECASE)
 
 
