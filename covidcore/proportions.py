@@ -1,6 +1,7 @@
 """How far a share may be from the truth, given how few were counted. For any room to use."""
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 from covidcore.errors import DataError
@@ -25,6 +26,53 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     low = 0.0 if successes == 0 else middle - half
     high = 1.0 if successes == trials else middle + half
     return low, high
+
+
+def newcombe(
+    successes: int, trials: int, others: int, of: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Bounds of ``successes / trials - others / of``, of two samples that have nothing in common.
+
+    From the two Wilson intervals, so that it stays inside [-1, 1] and is no point where all are
+    right. NaN bounds when one had no trials. Source: Newcombe 1998, method 10.
+    Raises: DataError, as ``wilson``.
+    """
+    one, two = wilson(successes, trials, confidence), wilson(others, of, confidence)
+    if not trials or not of:
+        return math.nan, math.nan
+    return mover(successes / trials, one, others / of, two)
+
+
+def mover(
+    first: float, first_ci: Sequence[float], second: float, second_ci: Sequence[float]
+) -> tuple[float, float]:
+    """Bounds of ``first - second``, two independent figures that have intervals of their own.
+
+    Each bound is as far from the difference as the distances of the bounds it is made of, squared
+    and added. Source: Zou & Donner 2008, eq. 3 (MOVER); for proportions it is Newcombe's.
+    """
+    difference = first - second
+    down = math.hypot(first - first_ci[0], second_ci[1] - second)
+    up = math.hypot(first_ci[1] - first, second - second_ci[0])
+    return difference - down, difference + up
+
+
+def mean_of_proportions(
+    pairs: Sequence[tuple[int, int]], confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """The plain mean of independent shares ``(successes, trials)``, and its bounds.
+
+    As ``mover``, for a mean in place of a difference. NaN where there is none, or one has no
+    trials.
+    """
+    if not pairs or not all(trials for _, trials in pairs):
+        return math.nan, math.nan, math.nan
+    shares = [successes / trials for successes, trials in pairs]
+    bounds = [wilson(*pair, confidence) for pair in pairs]
+    mean = sum(shares) / len(shares)
+    down = math.hypot(*(share - low for share, (low, _) in zip(shares, bounds, strict=True)))
+    up = math.hypot(*(high - share for share, (_, high) in zip(shares, bounds, strict=True)))
+    return mean, mean - down / len(shares), mean + up / len(shares)
 
 
 def check_confidence(confidence: float) -> None:

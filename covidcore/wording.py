@@ -55,3 +55,11 @@ def interval(bounds: Sequence[float | None] | None) -> str:
         return _DASH
     low, high = (f"{100 * float(end or 0):.1f}" for end in bounds)
     return f"{low} to {high} %"
+
+
+def points(*values: float | None) -> str:
+    """Differences of shares in percentage points, ``+1.2 to +3.4``; a dash where there is none."""
+    if any(value is None or not math.isfinite(value) for value in values):
+        return _DASH
+    # Adding 0 makes a rounded -0.0 a plain 0.
+    return " to ".join(f"{round(100 * float(value or 0), 1) + 0.0:+.1f}" for value in values)

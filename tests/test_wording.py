@@ -70,3 +70,10 @@ def test_shares() -> None:
     assert wording.interval([0.925, 0.962]) == "92.5 to 96.2 %"
     assert wording.interval([0.0, 1.0]) == "0.0 to 100.0 %"
     assert wording.interval([None, 0.5]) == wording.interval(None) == "\N{EN DASH}"
+
+
+def test_points_have_a_sign_and_no_negative_nothing() -> None:
+    assert wording.points(0.0123) == "+1.2"
+    assert wording.points(-0.2, 0.034) == "-20.0 to +3.4"
+    assert wording.points(-0.0001) == "+0.0"
+    assert wording.points(0.1, float("nan")) == wording.points(None) == "\N{EN DASH}"
