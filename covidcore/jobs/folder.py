@@ -88,6 +88,9 @@ class RunFolder:
         self.lock = path / "lock"
         self.cancel_file = path / "cancel"
         self.handover = path / "handover.json"
+        self.openings = path / "opened.json"
+        self.outside = path / "outside"
+        self.folds = path / "folds"
         self.tensors = path / "best.safetensors"
         self.contract = path / "contract.json"
         self.operating = path / "operating.json"
@@ -135,7 +138,7 @@ class RunFolder:
     def sweep(self) -> None:
         """Remove what an earlier worker was writing when it was killed; for the lock's holder."""
         # Those the queue, or somebody at a page, may be writing just now.
-        others = (".status", ".cancel", ".handover", ".operating")
+        others = (".status", ".cancel", ".handover", ".opened", ".operating")
         for path in self.path.glob(".*-*"):
             with contextlib.suppress(FileNotFoundError):
                 age = time.time() - path.stat().st_mtime
