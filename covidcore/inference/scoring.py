@@ -1,0 +1,70 @@
+"""Logits of a finished model on images of a dataset, read from their files."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from covidcore import storage
+from covidcore.data.decode import decode
+from covidcore.data.facts import Progress
+from covidcore.data.pixels import resize
+from covidcore.errors import DataError, DecodeError
+from covidcore.model.preprocess import Preprocessing, normalise
+from covidcore.training.precision import autocast, device
+
+_BATCH = 64
+
+
+@torch.inference_mode()
+def score(
+    model: nn.Module,
+    spec: Preprocessing,
+    root: Path,
+    files: Sequence[tuple[str, str]],
+    precision: str,
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """Logits ``(N, C)`` of ``files``, pairs of name and SHA-256 below ``root``.
+
+    The next images are read while the network looks at these.
+    Raises: DataError where a file is gone or is not what was scanned.
+    """
+    model = model.to(device()).eval()
+    parts = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def read_ahead(start: int) -> list[Future[NDArray[np.uint8]]]:
+            return [
+                pool.submit(_read, root, *file, spec.image_size)
+                for file in files[start : start + _BATCH]
+            ]
+
+        ahead = read_ahead(0)
+        for start in range(0, len(files), _BATCH):
+            now, ahead = ahead, read_ahead(start + _BATCH)
+            squares = torch.from_numpy(np.stack([one.result() for one in now]))
+            with autocast(precision):
+                logits = model(normalise(squares.to(device()), spec))
+            parts.append(logits.double().cpu().numpy())
+            if progress:
+                progress(min(start + _BATCH, len(files)), len(files))
+    return np.concatenate(parts)
+
+
+def _read(root: Path, file: str, digest: str, size: int) -> NDArray[np.uint8]:
+    try:
+        data = (root / file).read_bytes()
+        if storage.sha256_bytes(data) != digest:
+            raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
+        return resize(decode(data).pixels, size)
+    except (OSError, DecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{file} can not be read any more ({reason}): scan the dataset again."
+        ) from error

@@ -1,0 +1,169 @@
+"""Longer questions about a finished run, each answered by a process of its own and kept with it.
+
+A study is a result file in the run's folder, and beside it the folder of its process
+(`data.background`). Knows no torch; what the processes do is in ``*_process.py``.
+"""
+
+import contextlib
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from covidcore import storage
+from covidcore.data.background import Task
+from covidcore.errors import CovidcoreError, DataError, Stopped
+from covidcore.jobs.folder import RunFolder
+
+Phase = Literal["absent", "running", "stopped", "failed", "done"]
+
+Report = Callable[[str, int, int], None]
+"""What is being done, how much of it, of how much (0: not known)."""
+
+_NICENESS = 10  # as a worker's: the page that shows it goes first
+_REPORT_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a study is."""
+
+    phase: Phase
+    doing: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    """Where it failed: why."""
+
+
+class Study:
+    """One question: where its answer is, and the process that finds it."""
+
+    def __init__(
+        self, run: RunFolder, result: Path, stamp: dict[str, Any], module: str, *arguments: str
+    ) -> None:
+        self.run, self.result, self.stamp = run, result, stamp
+        """``stamp``: what the answer depends on beside its name; another stamp is no answer."""
+        self._command = (module, *arguments)
+        self._task = Task(result.with_suffix(""))
+
+    def stored(self) -> dict[str, Any] | None:
+        """The answer where it was found before, else None."""
+        return read_result(self.result, self.stamp)
+
+    def standing(self) -> Standing:
+        """Whether it is answered, under way, stopped or failed; read from disk."""
+        running = self._task.running  # before the rest: who has ended in between has written it
+        status = self._task.read_status()
+        if running:
+            doing, done, total = (status.get(name) for name in ("doing", "done", "total"))
+            return Standing("running", str(doing or "Starting"), int(done or 0), int(total or 0))
+        if self.stored() is not None:
+            return Standing("done")
+        if not status:
+            return Standing("absent")
+        message = str(status.get("message") or "")
+        ended = bool(status.get("ended"))
+        return Standing("failed" if message else "absent" if ended else "stopped", message=message)
+
+    def start(self) -> None:
+        """Look for the answer, unless it is there or a process is at it.
+
+        Returns once that works. Raises: DataError where it can not be started.
+        """
+        if self.stored() is None:
+            module, *arguments = self._command
+            self._task.start(module, *arguments)
+
+    def stop(self) -> None:
+        """Ask the process to end; nothing that is half done is kept."""
+        self._task.stop()
+
+    def follow(self, report: Report) -> dict[str, Any]:
+        """The answer, waited for; starts the process, or follows the one that is at it.
+
+        An interrupt stops the process too. Raises: DataError where it failed, Stopped where
+        somebody stopped it.
+        """
+        self.start()
+        pause = threading.Event()
+        try:
+            while (now := self.standing()).phase == "running":
+                report(now.doing, now.done, now.total)
+                pause.wait(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+        found = self.stored()
+        if found is not None:
+            return found
+        if now.message:
+            raise DataError(now.message)
+        raise Stopped("It was stopped before its end; nothing was kept of it.")
+
+    def work(self, answer: Callable[[Report], dict[str, Any]]) -> int:
+        """For its process: answer, and keep the answer; does nothing where another is at it.
+
+        What ``answer`` raises on purpose is written down as a sentence. Returns an exit status.
+        """
+        with contextlib.suppress(OSError, AttributeError):
+            os.nice(max(0, _NICENESS - os.nice(0)))
+        with self._task.at_work() as mine:
+            if not mine or self.stored() is not None:
+                return 0
+            try:
+                self._write(doing="Starting")
+                document = answer(self._reporter())
+                self._check_there()
+                storage.write_json(self.result, {**document, "stamp": self.stamp})
+                self._write(ended=True)
+            except CovidcoreError as error:
+                return self._failed(str(error))
+            except Exception as error:  # whatever it is, a page has to show it
+                traceback.print_exc()
+                kind = type(error).__name__
+                return self._failed(f"It failed ({kind}); more is in {self._task.log}.")
+        return 0
+
+    def _failed(self, message: str) -> int:
+        with contextlib.suppress(Stopped):  # then the run is gone, and so is its folder
+            self._write(message=message)
+        return 1
+
+    def _reporter(self) -> Report:
+        """Writes down how far it is, twice a second at most: each time the disk is waited for."""
+        last, said = 0.0, ""
+
+        def report(doing: str, done: int, total: int) -> None:
+            nonlocal last, said
+            now = time.monotonic()
+            if now - last > _REPORT_SECONDS or doing != said:
+                last, said = now, doing
+                self._write(doing=doing, done=done, total=total)
+
+        return report
+
+    def _write(self, **values: Any) -> None:
+        self._check_there()
+        self._task.write_status(**values)
+
+    def _check_there(self) -> None:
+        """A run may be removed meanwhile: what is written then would bring its folder back."""
+        if not self.run.job.is_file():
+            raise Stopped("The run was removed.")
+
+
+def read_result(path: Path, stamp: dict[str, Any]) -> dict[str, Any] | None:
+    """What a study wrote, where it is whole and of this ``stamp``."""
+    try:
+        found = storage.read_json(path)
+    except DataError:
+        return None
+    if not isinstance(found, dict) or found.get("stamp") != storage.plain(stamp):
+        return None
+    return found
