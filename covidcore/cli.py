@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from covidcore import __version__, cli_data, cli_figures, cli_jobs, cli_sweeps, storage
+from covidcore import __version__, cli_data, cli_figures, cli_jobs, cli_outside, cli_sweeps, storage
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError
@@ -105,10 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("move", "let a waiting run start earlier or later", cli_jobs.move)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("places", type=int, help="so many places later; negative: earlier")
-    made = verb("evaluate", "figures of a finished run, with intervals", cli_figures.evaluate)
+    made = verb("evaluate", "figures of a finished run, with intervals", cli_outside.evaluate)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("--split", choices=("test", "val"), default="test")
     made.add_argument("--by", metavar="COLUMN", help="also by a column of the index: source, ...")
+    made.add_argument("--on", metavar="DATASET", help="on another dataset than the run's own")
+    made.add_argument("--map", action="append", default=[], metavar="THEIRS=OURS")
     made = verb("compare", "runs against one another, on the same test images", cli_figures.compare)
     made.add_argument("run_id", metavar="RUN", nargs="+", help=run)
     made = verb("operate", "thresholds: what they do, and keep them", cli_figures.operate)
@@ -123,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     keep = made.add_mutually_exclusive_group()
     keep.add_argument("--save", action="store_true", help="predictions of the run then use them")
     keep.add_argument("--clear", action="store_true", help="answer as it was trained")
+    text = "train the head of a run on other parts of its dataset, again and again"
+    made = verb("crossvalidate", text, cli_outside.crossvalidate)
+    made.add_argument("run_id", metavar="RUN", help=run)
+    made.add_argument("--folds", type=int, default=5)
+    made.add_argument("--repeats", type=int, default=5)
     made = verb("predict", "answers, or refusals, about files", _predict)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("file", nargs="+", type=Path, help="an image, or a folder of images")

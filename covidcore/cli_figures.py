@@ -10,6 +10,7 @@ from covidcore.evaluation import compare as comparing
 from covidcore.evaluation import operating, subgroups
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.evaluation.predictions import evaluate as evaluated
+from covidcore.jobs.openings import note_opened
 from covidcore.jobs.store import RunStore
 from covidcore.show import Answer, figures, share, table
 from covidcore.storage import plain
@@ -71,6 +72,8 @@ def compare(options: argparse.Namespace, settings: Settings) -> Answer:
     tables = {run: store.predictions(run) for run in runs}
     document = comparing.compare(tables, classes)
     names = {run: store.info(run).name for run in runs}
+    for run in runs:
+        note_opened(store.path(run))
     return document, _comparison(document, names), 0
 
 
@@ -154,6 +157,7 @@ def operate(options: argparse.Namespace, settings: Settings) -> Answer:
     if options.save and not options.clear:
         store.save_operating(run, point)
     test = operating.applied(predictions, classes, point)
+    note_opened(store.path(run))
     document = {
         "run": run,
         "saved": saved,

@@ -12,8 +12,11 @@ from pages import (
     evaluate_calibration,
     evaluate_compare,
     evaluate_curves,
+    evaluate_folds,
     evaluate_matrix,
+    evaluate_opened,
     evaluate_operating,
+    evaluate_outside,
     evaluate_subgroups,
     shared,
 )
@@ -25,6 +28,8 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
     "Operating point": evaluate_operating.draw,
     "Subgroups": evaluate_subgroups.draw,
     "Compare": evaluate_compare.draw,
+    "On another dataset": evaluate_outside.draw,
+    "Leaks and folds": evaluate_folds.draw,
 }
 
 shared.ensure_router()
@@ -43,6 +48,7 @@ with shared.frame("Evaluate", "How often a run is right on test images that it n
             st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})
         st.stop()
     st.header(markdown(run.name), anchor=False)
+    evaluate_opened.draw(run)
     view = st.segmented_control(
         "View", list(VIEWS), default="Matrix", key="view", bind="query-params", required=True,
         label_visibility="collapsed",

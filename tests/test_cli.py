@@ -17,6 +17,7 @@ import pytest
 from covidcore import __version__
 from covidcore.cli import main
 from covidcore.config import DISCLAIMER, Settings
+from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.jobs.folder import State
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.store import RunStore
@@ -25,7 +26,7 @@ from tests import hostile
 from tests.conftest import MakeDataset
 from tests.data.fake_kaggle import FakeKaggle
 from tests.data.zips import Part, archive, honest, zip_folder
-from tests.runs import Trained, trained, wait_until, write_run
+from tests.runs import SHORT, Trained, trained, wait_until, write_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -283,7 +284,7 @@ def test_runs_of_a_new_home(ask: Ask, run: Run, home: Path) -> None:
 def test_evaluate(ask: Ask, run: Run, finished: Trained, split: str) -> None:
     status, document = ask("evaluate", "latest", "--split", split)
     assert status == 0
-    assert list(document) == EVALUATE
+    assert list(document) == [*EVALUATE, "test_opened"]
     assert (document["run"], document["split"]) == (finished.run, split)
     assert list(document["per_class"]) == document["classes"]
     for values in document["per_class"].values():
@@ -292,6 +293,90 @@ def test_evaluate(ask: Ask, run: Run, finished: Trained, split: str) -> None:
     status, out, _ = run("evaluate", finished.run[:6], "--split", split)
     assert f"of {document['n']} {split} images" in out
     assert DISCLAIMER in out
+    looks = document["test_opened"] + (split == "test")
+    assert f"shown {looks} time" in out
+    assert ask("evaluate", "latest", "--split", "val")[1]["test_opened"] == looks
+
+
+ELSEWHERE = [
+    *EVALUATE,
+    *("on", "mapping", "left_out", "unreadable", "set_aside", "drop", "created", "seconds"),
+    "test_opened",
+]
+FOLDS = [
+    *("run", "dataset", "n", "classes", "folds", "repeats", "seed", "group_by", "trainable"),
+    *("head", "single_split", "head_on_the_split", "groupings", "leakage", "ledger"),
+    *("created", "seconds"),
+]
+
+
+@pytest.fixture
+def short(phantoms: Path, home: Path) -> Trained:
+    """A finished run of a linear head, in this test's home."""
+    found = trained(phantoms, SHORT)
+    shutil.copytree(found.settings.home, home)
+    return found
+
+
+def test_evaluate_on_another_dataset(ask: Ask, run: Run, short: Trained, tmp_path: Path) -> None:
+    spec = PhantomSpec(images=12, size=64, seed=9, classes=("covid-19", "<b>", "pneumonia"))
+    folder = write(spec, tmp_path / "other")
+    split = short.store.split(short.run)
+    copy = split[split["split"] == "train"]["file"].iloc[0]
+    shutil.copy(short.dataset.root / copy, folder / "<b>" / "images" / "copy.png")
+    arguments = ("evaluate", "latest", "--on", folder)
+    status, document = ask(*arguments, "--map", "<b> = NORMAL", "--map", "covid-19=COVID-19")
+    assert status == 0
+    assert list(document) == ELSEWHERE
+    assert (document["run"], document["split"], document["n"]) == (short.run, "outside", 8)
+    assert document["left_out"] == {"pneumonia": 4}
+    assert document["set_aside"]["images"] == 1
+    assert document["set_aside"]["files"][0]["file"] == "<b>/images/copy.png"
+    assert document["per_class"]["Viral Pneumonia"]["recall"] is None
+    assert document["test_opened"] == 1
+    status, out, _ = run(*arguments)  # by name: one class is the run's but for case
+    assert status == 0
+    assert "set aside" in out
+    assert "left out, as their classes are not mapped: 5 <b>, 4 pneumonia" in out
+    assert "shown 2 times" in out
+    assert DISCLAIMER in out
+    assert ask("runs")[1][0]["run"] == short.run  # nothing was trained
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (("--on", "{set}", "--map", "nobody=NORMAL"), "no class “nobody” to map; it has a, b"),
+        (("--on", "{set}", "--map", "a=Flu"), "The run answers no class “Flu”; it answers COVID"),
+        (("--on", "{set}", "--map", "a"), "is no mapping"),
+        (("--on", "{set}"), 'say which is which with --map "Their name=Our name"'),
+        (("--map", "a=NORMAL"), "name it with --on"),
+        (("--on", "{set}", "--split", "val"), "leave it out with --on"),
+        (("--on", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_evaluate_on_what_does_not_fit(
+    run: Run, short: Trained, make_dataset: MakeDataset, extra: tuple[str, ...], said: str
+) -> None:
+    folder = make_dataset({"a": 2, "b": 2})
+    status, out, err = run("evaluate", "latest", *(one.format(set=folder) for one in extra))
+    assert (status, out) == (1, "")
+    assert said in sentence(err)
+
+
+def test_crossvalidate(ask: Ask, run: Run, short: Trained) -> None:
+    arguments = ("crossvalidate", "latest", "--folds", "2", "--repeats", "1")
+    status, document = ask(*arguments)
+    assert status == 0
+    assert list(document) == FOLDS
+    assert (document["run"], document["folds"], document["repeats"]) == (short.run, 2, 1)
+    assert list(document["groupings"]) == ["none", "patient", "both"]
+    status, out, _ = run(*arguments)
+    assert "2 folds, 1 times, of 36 images" in out
+    assert "folds by patient and picture" in out
+    status, out, err = run("crossvalidate", "latest", "--folds", "1")
+    assert (status, out) == (1, "")
+    assert sentence(err) == "folds is 1; it must lie between 2 and 20."
 
 
 def test_predict(ask: Ask, finished: Trained, tmp_path: Path) -> None:
