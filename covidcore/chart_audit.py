@@ -12,6 +12,8 @@ Interval = tuple[float | None, float | None]
 
 _PALE, _DEEP = np.array([239, 243, 255]), np.array([8, 48, 107])
 MOST_SOURCES = 40
+_RIGHT = 0.8
+"""From here on a share is written on the left of its point: the axis ends on the right."""
 
 
 def contingency(counts: pd.DataFrame) -> go.Figure:
@@ -28,6 +30,7 @@ def contingency(counts: pd.DataFrame) -> go.Figure:
     shares = table / table.sum(axis=1, keepdims=True)
     names = [label(name) for name in shown.index]
     classes = [label(name) for name in shown.columns]
+    ticks = [name.replace(" ", "<br>") for name in classes]  # on a phone they would overlap
     heat = go.Heatmap(
         z=shares,
         zmin=0,
@@ -56,7 +59,7 @@ def contingency(counts: pd.DataFrame) -> go.Figure:
             font={"color": colour, "size": 14},
         )
     drawn.update_xaxes(
-        tickvals=list(range(len(classes))), ticktext=classes, showgrid=False, zeroline=False
+        tickvals=list(range(len(classes))), ticktext=ticks, showgrid=False, zeroline=False
     )
     return drawn.update_yaxes(
         tickvals=list(range(len(names))),
@@ -90,13 +93,10 @@ def rules(
         x=[share for _, share, *_ in rows],
         y=list(range(len(rows))),
         mode="markers+text",
-        text=[f"{share:.1%}" for _, share, *_ in rows],
-        textposition="top center",
+        text=[f"  {share:.1%}  " for _, share, *_ in rows],
+        textposition=["middle left" if share > _RIGHT else "middle right" for _, share, *_ in rows],
         cliponaxis=False,
-        marker={
-            "size": 13,
-            "color": [PALETTE[0] if low is not None else QUIET for *_, low, _ in rows],
-        },
+        marker={"size": 7, "color": [QUIET if low is None else PALETTE[0] for *_, low, _ in rows]},
         error_x={
             "type": "data",
             "symmetric": False,
@@ -104,6 +104,7 @@ def rules(
             "arrayminus": [0 if low is None else share - low for _, share, low, _ in rows],
             "color": PALETTE[0],
             "thickness": 2,
+            "width": 8,
         },
         hoverinfo="text",
         hovertext=[

@@ -21,8 +21,8 @@ from covidcore.wording import duration, interval, markdown, percent, visible
 from pages import explore_copies, explore_split, shared
 
 LEVELS = {
-    "error": (":red[:material/error:]", "by which figures will mislead"),
-    "warning": (":orange[:material/warning:]", "by which they may"),
+    "error": (":red[:material/error:]", "that will mislead"),
+    "warning": (":orange[:material/warning:]", "that may"),
     "info": (":blue[:material/info:]", "to know"),
 }
 _BARE = {"displayModeBar": False}
@@ -88,7 +88,8 @@ def _findings(document: Figures) -> None:
         st.success("Nothing was found that would make a model look better than it is.")
     counts = {level: sum(one["level"] == level for one in found) for level in LEVELS}
     st.markdown(
-        " &nbsp; ".join(
+        "Findings: &nbsp; "
+        + " &nbsp; ".join(
             f"{icon} **{counts[level]}** {what}"
             for level, (icon, what) in LEVELS.items()
             if counts[level]
@@ -180,8 +181,8 @@ def _leaks(document: Figures) -> None:
     if split["problem"]:
         st.error(markdown(split["problem"]), icon=":material/error:")
     if rows:
-        names = {"test": "test images", "near": "near copy", "exact": "exact copy", "any": "any"}
-        table = pd.DataFrame(rows).set_index("split")[["test", *LEAKS, "any"]]
+        names = {"test": "test images", "any": "known", "near": "near copy", "exact": "exact copy"}
+        table = pd.DataFrame(rows).set_index("split")[["test", "any", *LEAKS]]
         st.dataframe(table.rename(columns=names), alt="Test images known from training, by split")
     st.button(
         "Choose another split",

@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from covidcore.data.audit_pictures import RULES
 from covidcore.data.audit_tables import Pair, by_rule, pairs
 from covidcore.data.index import Dataset
+from covidcore.wording import markdown, visible
 from pages import shared
 
 PAIRS_SHOWN, SHOWN = 6, 24
+_GAP, _GREY = 6, 128
+"""Pixels between two pictures, and their grey."""
 KINDS = {
     "exact": "Exact copies",
     "near": "Near copies",
@@ -50,9 +54,7 @@ def _pairs(fingerprint: str, home: Path, found: dict[str, list[Pair]]) -> None:
     with place.grid(3, min_column_width=300):
         for pair in found[kind][(page - 1) * PAIRS_SHOWN : page * PAIRS_SHOWN]:
             with st.container(border=True):
-                with st.grid(2, wrap=False, gap="small"):
-                    for file in (pair.first, pair.second):
-                        _picture(pixels, dataset, rows[file])
+                _pair(pixels, dataset, rows[pair.first], rows[pair.second])
                 st.caption(pair.how)
 
 
@@ -87,6 +89,21 @@ def _gallery(fingerprint: str, home: Path, found: dict[str, list[Document]]) -> 
     with place.grid("auto", min_column_width=120, gap="small"):
         for one in listed[(page - 1) * SHOWN : page * SHOWN]:
             _picture(pixels, dataset, rows[one["file"]])
+
+
+def _pair(pixels: Any, dataset: Dataset, first: int, second: int) -> None:
+    """Both in one picture, so that they stay side by side on a phone; what differs is named."""
+    between = np.full((pixels.shape[1], _GAP), _GREY, np.uint8)
+    both = dataset.index.iloc[[first, second]]
+    names = [file.rpartition("/")[2] for file in both["file"]]
+    lines = [f"{name} · {label}" for name, label in zip(names, both["label"], strict=True)]
+    sources = [source for source in dict.fromkeys(both["source"]) if source]
+    st.image(
+        np.hstack([pixels[first], between, pixels[second]]),
+        caption="  \n".join(markdown(line) for line in (*lines, " and ".join(sources)) if line),
+        width="stretch",
+        alt=visible(" and ".join(both["file"])),
+    )
 
 
 def _rows(dataset: Dataset) -> dict[str, int]:

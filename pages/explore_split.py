@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from covidcore.data.audit_findings import by_kind
 from covidcore.data.audit_leaks import LEAKS, SplitSettings, counts, deal, known_from_training
 from covidcore.data.audit_tables import NOT_STATED
 from covidcore.data.duplicates import near_duplicate_groups
@@ -119,13 +120,10 @@ def _leaks(dataset: Dataset, settings: SplitSettings, known: pd.DataFrame) -> No
     """What remains under this split, beside a random one of the same images."""
     st.subheader("Leaks that remain", anchor=False)
     leaking = known[known[list(LEAKS)].any(axis=1)]
-    told = ", ".join(
-        f"{int(known[kind].sum()):,} {what}"
-        for kind, what in zip(LEAKS, ("exact copies", "near copies", "by patient"), strict=True)
-    )
     if leaking.empty:
-        st.success(f"No test image is known from training, as far as can be told ({told}).")
+        st.success("No test image is known from training, as far as can be told.")
     else:
+        told = by_kind({kind: int(known[kind].sum()) for kind in LEAKS})
         st.warning(f"{len(leaking):,} of {len(known):,} test images are known: {told}.")
     unknown = int((dataset.index["group"] == "").sum())
     if unknown:

@@ -69,7 +69,7 @@ def _split(figures: Figures) -> Iterator[Finding]:
         yield _finding(
             *("leak", "error", this["any"]),
             f"This split leaks: {this['any']} of {this['test']} test images are known from "
-            f"training ({_by_kind(this)})",
+            f"training ({by_kind(this)})",
             "Their answers show memory, so the test figures are too good.",
             "Split with group_by both.",
         )
@@ -77,15 +77,21 @@ def _split(figures: Figures) -> Iterator[Finding]:
         yield _finding(
             *("random_leak", "info", at_random["any"]),
             f"A random split would leak {at_random['any']} of {at_random['test']} test images "
-            f"({_by_kind(at_random)})",
+            f"({by_kind(at_random)})",
             "Figures that others report for random splits of these images are too good.",
             "Compare with figures of a split by patient and near duplicates only.",
         )
 
 
-def _by_kind(leaks: dict[str, int]) -> str:
-    names = {"exact": "exact copies", "near": "near duplicates", "patient": "of known patients"}
-    return ", ".join(f"{leaks[kind]} {name}" for kind, name in names.items() if leaks[kind])
+def by_kind(leaks: dict[str, int]) -> str:
+    """What test images are known by, in words: ``1 exact copy, 3 near duplicates``."""
+    names = {
+        "exact": ("exact copy", "exact copies"),
+        "near": ("near duplicate", "near duplicates"),
+        "patient": ("of a known patient", "of known patients"),
+    }
+    counted = ((leaks[kind], name[leaks[kind] != 1]) for kind, name in names.items())
+    return ", ".join(f"{count} {name}" for count, name in counted if count)
 
 
 def _conflicts(figures: Figures) -> Iterator[Finding]:
@@ -231,7 +237,7 @@ def _outliers(figures: Figures) -> Iterator[Finding]:
         if count:
             yield _finding(
                 *(rule, "warning" if rule in _GRAVE else "info", count),
-                f"{_many(count, 'image')}: {what[count > 1]}",
+                f"{_many(count, 'image')} {what[count > 1]}",
                 "A model learns what they have in common, or is tested on what it can not know.",
                 "Look at them, and correct or remove those that are wrong.",
             )

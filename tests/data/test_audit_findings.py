@@ -93,7 +93,7 @@ def test_leaks_of_this_split_are_errors_and_of_a_random_one_to_know() -> None:
     both = found(leaks_by_kind={"random_split": leak, "this_split": leak})
     assert both["leak"]["level"] == "error" and both["random_leak"]["level"] == "info"
     assert both["leak"]["size"] == 31
-    assert "1 exact copies, 2 near duplicates, 30 of known patients" in both["leak"]["title"]
+    assert "1 exact copy, 2 near duplicates, 30 of known patients" in both["leak"]["title"]
     at_random = found(
         leaks_by_kind={"random_split": leak, "this_split": leak},
         split={"group_by": "none", "problem": ""},
@@ -155,5 +155,5 @@ def test_imbalance(sizes: tuple[int, int], level: str | None) -> None:
 
 def test_one_and_many_are_worded() -> None:
     listed = [{"file": str(at), "rule": rule} for at, rule in enumerate(("blank", "dim"))]
-    assert found(outliers=listed[:1])["blank"]["title"] == "1 image: shows nothing"
-    assert found(outliers=listed[:1] * 2)["blank"]["title"] == "2 images: show nothing"
+    assert found(outliers=listed[:1])["blank"]["title"] == "1 image shows nothing"
+    assert found(outliers=listed[:1] * 2)["blank"]["title"] == "2 images show nothing"

@@ -11,6 +11,9 @@ from PIL import Image
 
 from covidcore.data import duplicates
 from covidcore.data.duplicates import (
+    NearPairs,
+    closest,
+    connected,
     count_duplicates,
     near_duplicate_groups,
     near_duplicate_pairs,
@@ -190,3 +193,33 @@ def test_copies_without_number_are_not_compared_in_pairs() -> None:
 def test_a_thumbnail_is_means_of_areas() -> None:
     image = np.kron(picture(1, 16), np.ones((3, 2), np.uint8))
     assert thumbnail(image) == picture(1, 16).tobytes()
+
+
+def test_the_closest_links_hold_the_same_groups_together() -> None:
+    """Rows 0 to 4 all alike, 5 and 6 alike, 7 alone: four links and one are left of eleven."""
+    first, second = np.array([(i, j) for i in range(5) for j in range(i + 1, 5)] + [(5, 6)]).T
+    likeness = np.full(len(first), 0.986, np.float32)
+    chain = [
+        at for at, pair in enumerate(zip(first, second, strict=True)) if pair[1] - pair[0] == 1
+    ]
+    likeness[chain] = 0.999
+    every = NearPairs(first, second, first == 2, likeness)
+    found = closest(8, every)
+    assert list(zip(found.first, found.second, strict=True)) == [
+        *((0, 1), (1, 2), (2, 3), (3, 4)),
+        (5, 6),
+    ]
+    assert found.mirrored.tolist() == [False, False, True, False, False]
+    assert found.correlation.tolist() == likeness[chain].tolist()
+    np.testing.assert_array_equal(
+        connected(8, found.first, found.second), connected(8, first, second)
+    )
+    none = NearPairs(*(part[:0] for part in every))
+    assert len(closest(8, none).first) == 0
+
+
+def test_progress_counts_both_passes(chests: list[np.ndarray]) -> None:
+    seen: list[tuple[int, int]] = []
+    near_duplicate_pairs(index_of(*chests), lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2 * len(chests), 2 * len(chests))
+    assert seen == sorted(seen)
