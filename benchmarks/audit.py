@@ -93,7 +93,7 @@ def _copy(files: list[Path], folder: Path, count: int) -> None:
         noisy = np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8)
         target = folder / label / f"{number}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noisy).save(target)
+        Image.fromarray(noisy).save(target, compress_level=1)  # noise is not compressed anyway
 
 
 def _change(file: Path) -> None:

@@ -92,16 +92,13 @@ def rules(
     drawn.add_scatter(
         x=[share for _, share, *_ in rows],
         y=list(range(len(rows))),
-        mode="markers+text",
-        text=[f"  {share:.1%}  " for _, share, *_ in rows],
-        textposition=["middle left" if share > _RIGHT else "middle right" for _, share, *_ in rows],
-        cliponaxis=False,
+        mode="markers",
         marker={"size": 7, "color": [QUIET if low is None else PALETTE[0] for *_, low, _ in rows]},
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [0 if high is None else high - share for _, share, _, high in rows],
-            "arrayminus": [0 if low is None else share - low for _, share, low, _ in rows],
+            "array": [None if high is None else high - share for _, share, _, high in rows],
+            "arrayminus": [None if low is None else share - low for _, share, low, _ in rows],
             "color": PALETTE[0],
             "thickness": 2,
             "width": 8,
@@ -112,6 +109,19 @@ def rules(
             + ("" if low is None or high is None else f" (95 %: {low:.1%} to {high:.1%})")
             for name, share, low, high in rows
         ],
+    )
+    on_the_right = [share <= _RIGHT for _, share, *_ in rows]
+    drawn.add_scatter(  # beyond the interval, which would cross the figure out
+        x=[
+            (high if right else low) if low is not None else share
+            for (_, share, low, high), right in zip(rows, on_the_right, strict=True)
+        ],
+        y=list(range(len(rows))),
+        mode="text",
+        text=[f"  {share:.1%}  " for _, share, *_ in rows],
+        textposition=["middle right" if right else "middle left" for right in on_the_right],
+        cliponaxis=False,
+        hoverinfo="skip",
     )
     drawn.update_layout(height=90 + 58 * len(rows))
     drawn.update_xaxes(title="Images told right", range=[0, 1.03], tickformat=".0%", dtick=0.25)

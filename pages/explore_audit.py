@@ -215,4 +215,5 @@ def _ages_and_classes(dataset: Dataset, document: Figures) -> None:
         key="audit_classes",
     )
     ratio = max(sizes.values()) / min(sizes.values())
-    right.caption(f"The largest class has {ratio:.1f} times the images of the smallest.")
+    if ratio >= 1.05:
+        right.caption(f"The largest class has {ratio:.1f} times the images of the smallest.")

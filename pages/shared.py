@@ -291,6 +291,10 @@ def bring_in(spec: str) -> None:
     with told():
         if not spec:
             raise DataError("Type the path of a folder first.")
+        stop = st.empty()
+        # A click draws the page anew, which ends this at the next image. What was read is kept.
+        stop.button("Stop reading", key="stop_reading", icon=":material/stop:")
         with progress_bar("Reading images") as progress, moving_bar() as moving:
             dataset = resolve(spec, settings(), progress, moving)
+        stop.empty()
         choose("dataset", dataset.fingerprint)

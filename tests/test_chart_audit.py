@@ -28,10 +28,15 @@ def test_rules_stand_on_one_axis_with_their_intervals() -> None:
     drawn = rules(
         ["largest", "unknown", "border"], [0.4, None, 0.9], [(None, None)] * 2 + [(0.85, 0.93)], 0.4
     )
-    (points,) = drawn.data
+    points, texts = drawn.data
     assert points.x == (0.4, 0.9)
-    assert points.error_x.array == pytest.approx((0, 0.03))
-    assert points.error_x.arrayminus == pytest.approx((0, 0.05))
+    assert points.error_x.array == (None, pytest.approx(0.03))
+    assert points.error_x.arrayminus == (None, pytest.approx(0.05))
+    # Beyond its interval, on the side where there is room.
+    assert [(x, text.strip()) for x, text in zip(texts.x, texts.text, strict=True)] == [
+        (0.4, "40.0%"),
+        (0.85, "90.0%"),
+    ]
     assert points.hovertext == ("largest: 40.0%", "border: 90.0% (95 %: 85.0% to 93.0%)")
     assert list(drawn.layout.yaxis.ticktext) == ["largest", "border"]
     assert drawn.layout.shapes[0].x0 == drawn.layout.shapes[0].x1 == 0.4
