@@ -40,12 +40,10 @@ def _described(found: Any) -> Answer:
 
     said = report(found)
     document = {**found.to_json(), "report": said.to_json()}
-    ignored = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items() if count)
     lines = [
         visible(found.root),
         f"{document['images']} images, layout {found.layout}, fingerprint {found.fingerprint}",
         _report_table(said),
-        f"ignored: {ignored or 'nothing'}",
         f"duplicates: {found.duplicates['exact']} exact, {found.duplicates['near']} near",
         *(visible(sentence) for sentence in said.sentences),
     ]
@@ -55,16 +53,16 @@ def _described(found: Any) -> Answer:
     return document, "\n".join(lines), 0
 
 
+def _cell(count: int | None) -> str:
+    return "" if count is None else str(count)
+
+
 def _report_table(said: "Report") -> str:
     """Columns that hold nothing but zeros are left out, and so is what was never published."""
-    counts = said.table.set_index("class").rename(columns={"read": "images"})
-    kept = [
-        str(name) for name in counts if name in ("found", "images") or counts[name].fillna(0).any()
-    ]
-    rows = [
-        (name or "elsewhere", *("" if value != value else str(value) for value in row))
-        for name, row in zip(counts.index, counts[kept].astype(object).to_numpy(), strict=True)
-    ]
+    counts = said.to_json()["classes"]
+    names = [name for name in counts[0] if name != "class"]
+    kept = [name for name in names if name in ("found", "read") or any(row[name] for row in counts)]
+    rows = [(row["class"] or "elsewhere", *(_cell(row[name]) for name in kept)) for row in counts]
     return table(("class", *kept), rows)
 
 

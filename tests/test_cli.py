@@ -147,10 +147,25 @@ def test_scan_reports_by_class(ask: Ask, run: Run, make_dataset: MakeDataset) ->
     assert [row["found"] for row in said["classes"]] == [3, 2, 4]
     out = run("scan", folder)[1]
     lines = [line.split() for line in out.splitlines()]
-    assert ["class", "found", "images", "unreadable"] in lines
+    assert ["class", "found", "read", "unreadable"] in lines
     assert ["x", "4", "3", "1"] in lines
     assert f"To join them: {said['command']}" in out
     assert "8 images of 3 classes were read; unreadable files: 1, ignored files: 0." in out
+
+
+def test_scan_sets_a_release_beside_what_was_published(
+    ask: Ask, run: Run, make_dataset: MakeDataset
+) -> None:
+    names = ("COVID-19", "NORMAL", "Viral Pneumonia")
+    folder = make_dataset(dict.fromkeys(names, 3), pattern="{label} ({number}).png")
+    (folder / "metadata.csv").write_text("file,source\n")  # of use, so not ignored
+    (folder / "notes.txt").touch()
+    out = run("scan", folder)[1]
+    lines = [line.split() for line in out.splitlines()]
+    assert ["COVID-19", "3", "3", "0", "219"] in lines
+    assert ["elsewhere", "1", "0", "1"] in lines
+    assert "The first published release has 219 images of “COVID-19”; here are 3, 216 fewer." in out
+    assert ask("scan", folder)[1]["report"]["classes"][-1]["published"] is None
 
 
 def test_import_joins_and_renames(ask: Ask, make_dataset: MakeDataset, tmp_path: Path) -> None:

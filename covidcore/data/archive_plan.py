@@ -12,8 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from covidcore.data.filenames import KINDS_READ, NOT_READ, is_hidden, may_be_image
-from covidcore.data.labels import LABELS
+from covidcore.data.filenames import KINDS_READ, NOT_READ, is_hidden, is_table, may_be_image
 from covidcore.data.listing import Ignored, Kind
 from covidcore.data.zip_directory import Directory, Entry
 from covidcore.errors import ArchiveError
@@ -31,8 +30,6 @@ _SLACK = 2**20, 64 * 2**20
 """Bytes to which a file, and all of them, may unpack whatever the ratio."""
 _MAX_NAME, _MAX_PATH, _MAX_DEPTH = 255, 1000, 16
 """Bytes of one name on most disks; bytes and folders of a path that leave room for ours."""
-_TABLES = ("metadata.csv", LABELS, "dataset.json")
-_WORKBOOK = ".metadata.xlsx"
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 _ENCRYPTED = 1 | 1 << 6 | 1 << 13
 _STORED, _DEFLATED = 0, 8
@@ -142,11 +139,11 @@ def _reason_to_leave(entry: Entry, parts: list[str]) -> tuple[Kind, str] | None:
     if "\N{REPLACEMENT CHARACTER}" in entry.name:
         return "other", "its name is not valid UTF-8"
     file = parts[-1]
-    is_table = file.lower().endswith(_WORKBOOK) or file in _TABLES
-    if not is_table and not may_be_image(file):
+    about = is_table(file)
+    if not about and not may_be_image(file):
         nested = file.lower().endswith(_ARCHIVES)
         return "other", "an archive inside the archive is not unpacked" if nested else NOT_READ
-    limit = MAX_TABLE if is_table else MAX_IMAGE
+    limit = MAX_TABLE if about else MAX_IMAGE
     if entry.size > limit:
         return "other", f"larger than {limit // 2**20} MiB"
     return None

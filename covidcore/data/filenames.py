@@ -7,6 +7,8 @@ from covidcore.data.dicom_elements import MAGIC, PREAMBLE, is_dicom
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 KINDS_READ = "PNG, JPEG or DICOM"
 NOT_READ = f"not a {KINDS_READ} file"
+TABLES = ("metadata.csv", "labels.csv", "dataset.json")
+WORKBOOK = ".metadata.xlsx"
 _INNER = ("images", "mask", "masks")
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
@@ -34,6 +36,11 @@ def is_image(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return is_dicom(file.read(PREAMBLE + len(MAGIC)))
+
+
+def is_table(file: str) -> bool:
+    """Whether a file in a dataset's own folder is a table about its images."""
+    return file in TABLES or ("/" not in file and file.lower().endswith(WORKBOOK))
 
 
 def can_be_class(name: str) -> bool:

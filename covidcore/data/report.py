@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from covidcore.data.class_checks import quoted
+from covidcore.data.filenames import NOT_READ, is_table
 from covidcore.data.index import Dataset
 from covidcore.data.layout import MASK
 from covidcore.data.releases import COUNTS, TITLES
@@ -63,9 +64,7 @@ def _table(dataset: Dataset) -> "pd.DataFrame":
     read = index["label"].value_counts()
     masks = index.loc[index["mask"] != "", "label"].value_counts()
     unreadable = Counter(_class_of(file, dataset) for file, _ in dataset.unreadable)
-    ignored = Counter(
-        _class_of(file, dataset) for file, reason in dataset.ignored_files if reason != MASK
-    )
+    ignored = Counter(_class_of(file, dataset) for file, _ in _left_out(dataset))
     known = _published(dataset)
     rows = [
         {
@@ -98,11 +97,19 @@ def _published(dataset: Dataset) -> dict[str, int]:
 
 
 def _total(dataset: Dataset) -> str:
-    ignored = sum(dataset.ignored.values()) - dataset.ignored.get("masks", 0)
     return (
         f"{len(dataset.index):,} images of {len(dataset.classes)} classes were read; unreadable "
-        f"files: {len(dataset.unreadable):,}, ignored files: {ignored:,}."
+        f"files: {len(dataset.unreadable):,}, ignored files: {len(_left_out(dataset)):,}."
     )
+
+
+def _left_out(dataset: Dataset) -> list[tuple[str, str]]:
+    """What was ignored, but for masks and for tables about the images, which are of use."""
+    return [
+        (file, reason)
+        for file, reason in dataset.ignored_files
+        if reason != MASK and not (reason == NOT_READ and is_table(file))
+    ]
 
 
 def _files(count: int) -> str:
@@ -111,7 +118,7 @@ def _files(count: int) -> str:
 
 def _reasons(dataset: Dataset) -> list[str]:
     """Why files were ignored, the commonest reason first."""
-    reasons = Counter(reason for _, reason in dataset.ignored_files if reason != MASK)
+    reasons = Counter(reason for _, reason in _left_out(dataset))
     lines = [f"Ignored: {_files(count)}: {reason}." for reason, count in reasons.most_common()]
     rest = sum(count for _, count in reasons.most_common()[_REASONS:])
     return lines[:_REASONS] + ([f"Ignored for other reasons: {_files(rest)}."] if rest else [])

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlparse
@@ -31,6 +32,8 @@ class FakeKaggle:
         """Close the next transfer after so many bytes."""
         self.hold_after: int | None = None
         """Wait in the next transfer, after so many bytes, until ``go_on`` is set."""
+        self.pace = 0.0
+        """Seconds to wait after each 64 KB that are sent."""
         self.md5: str | None = None
         self.go_on = threading.Event()
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -112,7 +115,11 @@ def _handler(kaggle: FakeKaggle) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 kaggle.go_on.wait(120)
                 body = body[hold:]
-            self.wfile.write(body)
+            if not kaggle.pace:
+                self.wfile.write(body)
+            for at in range(0, len(body) if kaggle.pace else 0, 65536):
+                self.wfile.write(body[at : at + 65536])
+                time.sleep(kaggle.pace)
 
         def _note(self, name: str, sent: dict[str, Any]) -> None:
             kaggle.asked.append((name, sent))

@@ -39,6 +39,7 @@ def test_files_are_counted_by_class(make_dataset: MakeDataset, home: Path) -> No
     (folder / "a/notes.txt").touch()
     (folder / "a/more.txt").touch()
     (folder / "README").touch()
+    (folder / "metadata.csv").write_text("file,source\n")
     (folder / "b/masks/nobody.png").touch()
     found = scan(folder, home)
     assert rows(found) == {
