@@ -74,21 +74,20 @@ def shares(rows: Sequence[Share], title: str, reference: float | None = None) ->
             hoverinfo="text",
             hovertext=[text + (f"<br>{label(row.about)}" if row.about else "")],
         )
+        # Above its row, not beside the axis: a long name would leave no room on a telephone.
+        drawn.add_annotation(
+            x=0, xref="paper", xanchor="left", y=at - 0.42, text=label(row.name), showarrow=False,
+        )  # fmt: skip
     if reference is not None:
         drawn.add_vline(x=reference, line={"color": QUIET, "dash": "dash", "width": 1})
-    names = [label(row.name) for row in rows]
     drawn.update_yaxes(
-        tickvals=list(range(len(rows))),
-        ticktext=names,
-        range=[len(rows) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
+        showticklabels=False, range=[len(rows) - 0.5, -0.8], showgrid=False, zeroline=False
     )
     lows = [row.interval[0] if row.interval else row.value for row in rows]
     least = np.nanmin([*lows, *(row.value for row in rows)])
-    ends = [max(-0.02, np.floor(least * 10) / 10 - 0.05), 1.02]
+    ends = [max(-0.02, np.floor(least * 20) / 20 - 0.02), 1.02]
     drawn.update_xaxes(_PER_CENT, title=title, range=ends)
-    return drawn.update_layout(height=70 + 36 * len(rows))
+    return drawn.update_layout(height=80 + 46 * len(rows))
 
 
 def roc(curves: Mapping[str, Curve], grid: Floats) -> go.Figure:
@@ -158,10 +157,9 @@ def losses(table: pd.DataFrame, bins: int = 40) -> go.Figure:
             ],
         )
     places = np.arange(np.floor(edges[0]), np.ceil(edges[-1]) + 1)
+    names = [f"{10**at:g}" if at > -4 else "≤ 0.0001" for at in places]
     drawn.update_layout(barmode="stack", bargap=0)
-    drawn.update_xaxes(
-        title="Loss (nats, logarithmic)", tickvals=places, ticktext=[f"{10**at:g}" for at in places]
-    )
+    drawn.update_xaxes(title="Loss (nats, logarithmic)", tickvals=places, ticktext=names)
     return drawn.update_yaxes(title="Images")
 
 
@@ -194,7 +192,7 @@ def _lines(
 ) -> go.Figure | None:
     """Each class's line over its band; None where no class has one."""
     drawn, colours, any_line = figure(legend=True), class_colours(list(parts)), False
-    for name, (x, y, band) in parts.items():
+    for place, (name, (x, y, band)) in enumerate(parts.items()):
         if not len(x):
             continue
         any_line = True
@@ -207,7 +205,7 @@ def _lines(
             fillcolor=_faint(colours[name]),
             line={"width": 0},
             mode="lines",
-            legendgroup=name,
+            legendgroup=str(place),
             showlegend=False,
             hoverinfo="skip",
         )
@@ -216,7 +214,7 @@ def _lines(
             x=x[at],
             y=y[at],
             name=f"{label(name)}, {legends[name]}",
-            legendgroup=name,
+            legendgroup=str(place),
             mode="lines",
             line={"color": colours[name], "width": 2, "shape": steps},
             hoverinfo="text",

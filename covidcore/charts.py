@@ -19,6 +19,7 @@ from covidcore.chart_images import difference as difference
 from covidcore.chart_images import grey_levels as grey_levels
 from covidcore.chart_images import stacked as stacked
 from covidcore.chart_style import CLEAR, QUIET, Floats, bars, empty, figure, ink
+from covidcore.chart_style import PALETTE as PALETTE
 from covidcore.chart_style import class_colours as class_colours
 from covidcore.chart_style import label as label
 from covidcore.errors import DataError

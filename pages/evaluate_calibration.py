@@ -1,11 +1,12 @@
 """Does 90 % mean right in nine of ten? Before and after the temperature."""
 
+import pandas as pd
 import streamlit as st
 
 from covidcore import charts
 from covidcore.evaluation import calibration, predictions
 from covidcore.jobs.info import RunInfo
-from covidcore.wording import percent
+from covidcore.wording import interval, percent
 from pages import evaluate_figures as parts
 from pages import shared
 
@@ -44,16 +45,18 @@ def draw(run: RunInfo) -> None:
         "A point is a bin of answers with like confidence, with Wilson's interval of 95 %; on the "
         "dashed line is right, below it too sure. Bins of few images say little."
     )
-    shown = corrected[["bin_low", "bin_high"]].assign(
-        images_before=raw["n"], confidence_before=raw["confidence"], right_before=raw["accuracy"],
-        images=corrected["n"], confidence=corrected["confidence"], right=corrected["accuracy"],
-    )  # fmt: skip
-    shown.columns = [name.replace("_", " ") for name in shown]
-    shares = [name for name in shown if "images" not in name]
+    filled = (corrected["n"] > 0) | (raw["n"] > 0)
+    columns = {"probability of the answer": _bins(corrected)}
+    for name, one in (("", corrected), (" before", raw)):
+        columns[f"images{name}"] = one["n"]
+        columns[f"mean probability{name}"] = one["confidence"].map(percent)
+        columns[f"right{name}"] = one["accuracy"].map(percent)
     st.dataframe(
-        shown[(shown["images"] > 0) | (shown["images before"] > 0)],
-        hide_index=True,
-        alt="Bins of the reliability diagram",
-        column_config=dict.fromkeys(shares, st.column_config.NumberColumn(format="percent")),
-        placeholder="",
+        pd.DataFrame(columns)[filled], hide_index=True, alt="Bins of the reliability diagram"
     )
+
+
+def _bins(table: pd.DataFrame) -> list[str]:
+    return [
+        interval((low, high)) for low, high in zip(table["bin_low"], table["bin_high"], strict=True)
+    ]

@@ -91,7 +91,7 @@ def _ranking(found: dict[str, Any], names: dict[str, str]) -> None:
                 )
                 for one in ranked
             ],
-            "Accuracy on the common images",
+            "Accuracy",
         ),
         key="ranking",
         config=parts.NO_MODEBAR,
@@ -110,9 +110,9 @@ def _pairs(found: dict[str, Any], names: dict[str, str]) -> None:
     for two in found["pairs"]:
         better = two["better"]
         line = {
+            "verdict": f"{names[better]} is better" if better else two["verdict"],
             "run": names[two["second"]],
             "against": names[two["first"]],
-            "verdict": f"{names[better]} is better" if better else two["verdict"],
             "accuracy": _points(two["accuracy"]),
             "alone right": f"{two['only_second']:,} : {two['only_first']:,}",
             "McNemar p": f"{two['mcnemar_p']:.3f}",

@@ -14,12 +14,15 @@ from covidcore.evaluation.operating import OperatingPoint
 from covidcore.evaluation.predictions import cell
 from covidcore.inference.table import as_csv
 from covidcore.jobs.info import RunInfo
-from covidcore.wording import interval, markdown, percent
+from covidcore.wording import interval, markdown, percent, visible
 from pages import evaluate_figures as parts
 from pages import shared
 
 SHOWS = {"counts": "Images", "rows": "Share of the truth", "columns": "Share of the answer"}
-FIGURES = ("recall", "specificity", "precision", "f1", "auc")
+FIGURES = {
+    "recall": "recall", "specificity": "specificity", "precision": "precision", "f1": "F1",
+    "auc": "AUC",
+}  # fmt: skip
 _CELLS = 6
 """Of the largest errors, offered as buttons."""
 
@@ -45,7 +48,7 @@ def draw(run: RunInfo) -> None:
         _matrix(report, classes)
     with halves.cell():
         _baselines(run, report)
-        _each_class(report, classes)
+    _each_class(report, classes)
     _images(run, report, limits)
 
 
@@ -154,17 +157,23 @@ def _baselines(run: RunInfo, report: dict[str, Any]) -> None:
 
 def _each_class(report: dict[str, Any], classes: list[str]) -> None:
     st.subheader("Each class", anchor=False)
-    rows = {"images": [f"{one['n']:,}" for one in report["per_class"].values()]}
-    for name in FIGURES:
-        rows[name] = [percent(one[name]) for one in report["per_class"].values()]
-        rows[f"{name}, 95 %"] = [
-            interval(one[f"{name}_ci"]) for one in report["per_class"].values()
+    of_class = report["per_class"].values()
+    rows = {"images": [f"{one['n']:,}" for one in of_class]}
+    for name, shown in FIGURES.items():
+        rows[shown] = [
+            f"{percent(one[name])} ({interval(one[f'{name}_ci'])})"
+            if one[name] == one[name]
+            else "-"
+            for one in of_class
         ]
-    st.dataframe(pd.DataFrame(rows, index=classes).T, alt="Figures of each class")
+    st.dataframe(
+        pd.DataFrame(rows, index=[visible(name) for name in classes]).T,
+        alt="Figures of each class, with intervals of 95 %",
+    )
     st.caption(
         "Recall (sensitivity): of the images of a class, how many are found. Specificity: of the "
-        "others, how many are not called so. Precision: of the answers, how many are right. auc: "
-        "area under the curve of one class against the rest. Intervals of f1 and auc are drawn "
+        "others, how many are not called so. Precision: of the answers, how many are right. AUC: "
+        "area under the curve of one class against the rest. Intervals of F1 and AUC are drawn "
         "over patients, the others are Wilson's."
     )
 
@@ -180,7 +189,7 @@ def _images(run: RunInfo, report: dict[str, Any], limits: parts.Limits) -> None:
                 name = f"{classes[row]} → {classes[column]}: {report['confusion'][row][column]:,}"
                 st.button(
                     markdown(name), key=f"cell-{row}-{column}", on_click=_choose,
-                    args=(classes[row], classes[column]), type="tertiary",
+                    args=(classes[row], classes[column]),
                     help="Truth → answer: images",
                 )  # fmt: skip
     first = ranked[0] if ranked else (0, 0)
@@ -192,7 +201,8 @@ def _images(run: RunInfo, report: dict[str, Any], limits: parts.Limits) -> None:
             shared.results(run.run, home)[1], classes, OperatingPoint(dict(limits))
         )
         images = cell(table, truth, predicted)
-        images["copy"] = images["file"].map(parts.marks(run.run, run.dataset, home)).fillna("")
+        marks = parts.marks(run.run, run.dataset, home)
+        images["copy"] = [marks.get(file, "") for file in images["file"]]
         st.download_button(
             "Download as CSV", as_csv(images), "cell.csv", "text/csv", disabled=images.empty,
             icon=":material/download:", on_click="ignore",

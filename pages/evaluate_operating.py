@@ -137,7 +137,7 @@ def _effect(matrix: Any, classes: list[str], point: OperatingPoint) -> None:
         "ppv": ("PPV", "Of the positive answers, how many are right, at this prevalence."),
         "npv": ("NPV", "Of the negative answers, how many are right, at this prevalence."),
     }
-    with st.grid(4, min_column_width=130):
+    with st.grid(4, min_column_width=110):
         for name, (title, about) in names.items():
             parts.number(title, percent(found[name]), interval(found[f"{name}_ci"]), about)
     st.markdown(

@@ -201,6 +201,16 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
             for info in again:
                 store.resume(info.run)
             st.rerun()
+        done = [info for info in chosen if info.state is State.DONE]
+        if len(done) > 1 and st.button(
+            "Compare on test images", icon=":material/balance:", key="compare",
+            help="Paired, image by image: says where runs can not be told apart.",
+        ):  # fmt: skip
+            first, *others = (shared.link(info.run) for info in done)
+            st.switch_page(
+                shared.EVALUATE,
+                query_params={"run": first, "view": "Compare", "with": ",".join(others)},
+            )
         if st.button("Remove", icon=":material/delete:", key="remove"):
             # Not the dialog itself: what this part draws ends when it is drawn anew.
             st.session_state[_REMOVE] = [info.run for info in chosen]

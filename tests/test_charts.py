@@ -211,8 +211,13 @@ def test_curves_and_reliability_say_what_a_point_is():
     train, val = charts.learning_curves(HISTORY, "accuracy").data
     assert (train.name, val.name) == ("Training", "Validation")
     assert val.hovertext[1] == "Epoch 2: validation accuracy 80.0%"
-    _, points = charts.reliability(BINS).data
-    assert list(points.hovertext) == ["42 images: 83.0% sure on average, 79.0% right"]
+    _, points, counts = charts.reliability(BINS).data
+    assert list(points.hovertext) == [
+        "Model<br>42 images: 83.0% sure on average, 79.0% right (64.1% to 88.3%)"
+    ]
+    assert list(counts.y) == [0, 42] and counts.yaxis == "y2"
+    both = charts.reliability(BINS, BINS.assign(accuracy=0.5))
+    assert [trace.name for trace in both.data[1:]] == ["Before the temperature"] * 2 + ["Model"] * 2
     with pytest.raises(DataError, match="'speed' is not drawn"):
         charts.learning_curves(HISTORY, "speed")
 

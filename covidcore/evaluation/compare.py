@@ -80,7 +80,13 @@ def paired(
 
 
 def difference(
-    rows: pd.DataFrame, classes: Sequence[str], first: str, second: str, seed: int = 0
+    rows: pd.DataFrame,
+    classes: Sequence[str],
+    first: str,
+    second: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Second against first, on the table of ``paired``; differences are second less first.
 
@@ -93,7 +99,8 @@ def difference(
     right = [answer == truth for answer in answers]
     only_first = int((right[0] & ~right[1]).sum())
     only_second = int((right[1] & ~right[0]).sum())
-    figures = _differences(truth, answers, rows["group"].tolist(), len(classes), seed)
+    cells = (truth * len(classes) + answers[0]) * len(classes) + answers[1]
+    figures = _differences(cells, rows["group"].tolist(), len(classes), resamples, seed)
     p = mcnemar(only_first, only_second)
     low, high = figures["accuracy"]["ci"]
     sure = p < _LEVEL and (low > 0 or high < 0)
@@ -177,15 +184,16 @@ def _beats(two: dict[str, Any], run: str) -> bool:
 
 
 def _differences(
-    truth: IntArray, answers: list[IntArray], groups: list[str], classes: int, seed: int
+    cells: IntArray, groups: list[str], classes: int, resamples: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Three figures of both runs, and their differences with paired intervals."""
-    size = classes**3
-    # One cell for each (truth, first's answer, second's answer): both matrices come from a draw.
-    per_group = group_counts((truth * classes + answers[0]) * classes + answers[1], size, groups)
+    """Three figures of both runs, and their differences with paired intervals.
+
+    A cell for each (truth, first's answer, second's answer): one draw gives both matrices.
+    """
+    per_group = group_counts(cells, classes**3, groups)
     whole = _figures(per_group.sum(axis=0, keepdims=True), classes)
     enough = len(per_group) > 1
-    drawn = _figures(resampled(per_group, RESAMPLES, seed), classes) if enough else {}
+    drawn = _figures(resampled(per_group, resamples, seed), classes) if enough else {}
     unknown = [math.nan, math.nan]
     return {
         name: {

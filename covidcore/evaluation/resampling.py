@@ -88,6 +88,7 @@ def bounds(values: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
     if known.any():
         chosen = table[:, known] if table.ndim > 1 else table
         measure = np.nanquantile if np.isnan(chosen).any() else np.quantile
-        ends = np.moveaxis(measure(chosen, [tail, 1 - tail], axis=0), 0, -1)
-        result[known] = ends
+        # Weibull's places: of B draws, so many lie outside on average as the confidence promises.
+        ends = measure(chosen, [tail, 1 - tail], axis=0, method="weibull")
+        result[known] = np.moveaxis(ends, 0, -1)
     return result

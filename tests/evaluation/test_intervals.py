@@ -43,12 +43,28 @@ def test_wilson_holds_the_share_stays_inside_and_is_symmetric(pair):
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-9)
 
 
-def test_wilson_covers_the_truth_about_as_often_as_it_says():
+def test_wilson_covers_the_truth_as_often_as_it_says():
+    # Coverage of any one share goes up and down with it, as counts are whole: so over many shares.
     rng = np.random.default_rng(1)
-    for truth, trials in ((0.9, 50), (0.95, 200), (0.5, 30)):
-        bounds = [wilson(int(k), trials) for k in rng.binomial(trials, truth, 4000)]
-        covered = np.mean([low <= truth <= high for low, high in bounds])
-        assert 0.92 <= covered <= 0.98
+    for trials in (50, 240, 580):
+        truths = rng.uniform(0.6, 0.98, 6000)
+        bounds = [wilson(int(k), trials) for k in rng.binomial(trials, truths)]
+        covered = np.mean([low <= p <= high for p, (low, high) in zip(truths, bounds, strict=True)])
+        assert 0.94 <= covered <= 0.96
+
+
+def test_the_bootstrap_covers_the_truth_as_often_as_it_says():
+    rng, recalls, runs = np.random.default_rng(0), np.array([0.85, 0.8, 0.7]), 700
+    hits = 0
+    for seed in range(runs):
+        truth = rng.integers(0, 3, 900)
+        right = rng.random(900) < recalls[truth]
+        answers = np.where(right, truth, (truth + 1) % 3)
+        low, high = bootstrap(truth, answers, [""] * 900, 3, resamples=500, seed=seed)[
+            "balanced_accuracy"
+        ]
+        hits += low <= recalls.mean() <= high
+    assert 0.94 <= hits / runs <= 0.96
 
 
 def cohort(people, films, seed):

@@ -76,10 +76,12 @@ def test_what_does_not_fit_is_refused():
 def test_the_keys_are_those_of_the_contract_in_order():
     head, per_class = CONTRACT.split('"per_class"')
     result = evaluated(table_of(["COVID-19", "NORMAL"], ["COVID-19", "COVID-19"]))
-    assert list(result) == [*re.findall(r'"(\w+)"', head), "per_class"]
+    agreed = [*re.findall(r'"(\w+)"', head), "per_class"]
+    assert list(result) == [*agreed, "auc_macro_ci"]
     assert list(result["per_class"]) == list(CLASSES)
     for figures in result["per_class"].values():
-        assert list(figures) == re.findall(r'"(\w+)"', per_class)
+        agreed = re.findall(r'"(\w+)"', per_class)
+        assert list(figures) == [*agreed, "specificity_ci", "f1_ci", "auc_ci"]
 
 
 def test_229_of_240():

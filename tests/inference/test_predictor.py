@@ -12,7 +12,8 @@ from pydicom.uid import JPEG2000Lossless
 
 from covidcore.data.decode import decode
 from covidcore.data.pixels import pixel_array
-from covidcore.errors import CheckpointError
+from covidcore.errors import CheckpointError, DataError
+from covidcore.evaluation.operating import OperatingPoint
 from covidcore.inference.predictor import Predictor
 from covidcore.model.preprocess import normalise, preprocess
 from tests import dicoms, hostile
@@ -183,3 +184,22 @@ def test_a_damaged_run_can_not_be_opened(finished: Trained, tmp_path: Path) -> N
         Predictor.open(folder)
     with pytest.raises(CheckpointError, match="no usable model"):
         Predictor.open(tmp_path / "nowhere")
+
+
+def test_thresholds_decide_and_say_so(finished: Trained, predictor: Predictor) -> None:
+    file = finished.dataset.root / finished.dataset.index["file"].iloc[0]
+    (plain,) = predictor.predict([("a", file)])
+    first, second, _ = sorted(predictor.classes, key=plain["probabilities"].__getitem__)[::-1]
+    assert plain["answer"] == first and plain["warnings"] == []
+    low = OperatingPoint({second: plain["probabilities"][second] / 2})
+    (moved,) = predictor.predict([("a", file)], low)
+    assert moved["answer"] == second
+    assert f"The most probable class is {first}" in moved["warnings"][0]
+    assert f"{second} is answered from" in moved["warnings"][0]
+    (strict,) = predictor.predict([("a", file)], OperatingPoint({first: 1.0}))
+    assert strict["answer"] == second and "does not reach its threshold" in strict["warnings"][0]
+    assert moved["probabilities"] == strict["probabilities"] == plain["probabilities"]
+    (same,) = predictor.predict([("a", file)], OperatingPoint({first: 0.01}))
+    assert same["answer"] == first and same["warnings"] == []
+    with pytest.raises(DataError, match="'cat' is not one of"):
+        predictor.predict([("a", file)], OperatingPoint({"cat": 0.5}))

@@ -1,0 +1,226 @@
+"""The evaluate page: its views, thresholds that move everything, what is saved and compared."""
+
+import shutil
+import threading
+
+import pytest
+
+from covidcore.config import Settings
+from covidcore.data.audit import audit
+from covidcore.data.sources import resolve
+from covidcore.evaluation import operating, predictions
+from covidcore.evaluation.operating import OperatingPoint
+from covidcore.jobs.folder import State
+from covidcore.jobs.store import RunStore
+from covidcore.training.recipe import PRESETS
+from tests.pages.conftest import click, texts
+
+VIEWS = ("Matrix", "Curves", "Calibration", "Operating point", "Subgroups", "Compare")
+
+
+@pytest.fixture
+def own(trained, home, monkeypatch) -> RunStore:
+    """A copy of the trained home, to be written to."""
+    shutil.copytree(trained.settings.home, home, dirs_exist_ok=True)
+    monkeypatch.setenv("COVIDCORE_HOME", str(home))
+    return RunStore(Settings(home=home))
+
+
+@pytest.fixture(scope="session")
+def second_run(trained_home) -> str:
+    """Another run on the same phantoms, in the trained home."""
+    settings = Settings(home=trained_home)
+    store = RunStore(settings)
+    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none", "epochs": "1"})
+    run = store.submit(recipe, resolve("phantoms:60", settings)).run
+    pause = threading.Event()
+    while not store.info(run).state.ended:
+        pause.wait(0.1)
+    assert store.info(run).state is State.DONE, store.info(run).message
+    return run
+
+
+def sliders(app):
+    """Threshold sliders of the page, in class order."""
+    return [one for one in app.slider if one.label.endswith("answered from")]
+
+
+def shown(app) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def rows_of(store: RunStore):
+    run = store.find("latest")
+    report, table = store.evaluation(run), store.predictions(run)
+    return run, report["classes"], table
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_has_a_link(trained, open_page, view: str) -> None:
+    app = open_page("evaluate", view=view)
+    assert not app.error
+    assert next(one for one in app.get("button_group") if one.key == "view").value == view
+    assert "There is no" not in "".join(one.value for one in app.warning)
+
+
+def test_a_threshold_moves_the_figures_and_the_images(trained, open_page) -> None:
+    _, classes, table = rows_of(trained)
+    app = open_page("evaluate")
+    before = shown(app)
+    assert len(sliders(app)) == len(classes)
+    sliders(app)[0].set_value(0.01).run()
+    assert not app.exception
+    moved = operating.applied(table, classes, OperatingPoint({classes[0]: 0.01}))
+    expected = predictions.evaluate(moved, classes, run="", dataset="")
+    assert shown(app)["Accuracy"] == f"{expected['accuracy']:.1%}".replace("%", " %")
+    assert shown(app)["Accuracy"] != before["Accuracy"]
+    assert "from 1\\.0 % on" in texts(app)
+    app.selectbox(key="truth").set_value(classes[1])
+    app.selectbox(key="predicted").set_value(classes[0]).run()
+    images = expected["confusion"][1][0]
+    assert images and f"**{images}** images of" in texts(app)
+
+
+def test_a_link_holds_the_thresholds_and_the_cell(trained, open_page) -> None:
+    run, classes, table = rows_of(trained)
+    link = {f"limit-{run[:4]}-0": "0.01", "truth": classes[1], "predicted": classes[0]}
+    app = open_page("evaluate", **link)
+    assert sliders(app)[0].value == 0.01
+    moved = operating.applied(table, classes, OperatingPoint({classes[0]: 0.01}))
+    images = predictions.evaluate(moved, classes, run="", dataset="")["confusion"][1][0]
+    assert f"**{images}** images of" in texts(app)
+
+
+def test_the_largest_errors_are_buttons(trained, open_page) -> None:
+    _, classes, table = rows_of(trained)
+    wrong = table[(table["split"] == "test") & ~table["correct"]]
+    counts = wrong.groupby(["label", "predicted"]).size()
+    if counts.empty:
+        pytest.skip("the run makes no mistake on these phantoms")
+    app = open_page("evaluate", truth=classes[0], predicted=classes[0])
+    (truth, answer), images = counts.idxmax(), counts.max()
+    button = next(one for one in app.button if one.key.startswith("cell-"))
+    assert button.label.endswith(f": {images}")
+    button.click().run()
+    chosen = (app.selectbox(key="truth").value, app.selectbox(key="predicted").value)
+    assert counts[chosen] == images == counts[truth, answer]
+
+
+def test_the_baselines_are_on_the_axis_once_the_dataset_was_audited(own, open_page) -> None:
+    app = open_page("evaluate")
+    assert "was not made yet" in texts(app)
+    dataset = resolve("phantoms:60", own.settings)
+    audit(dataset, own.settings.home)
+    app = open_page("evaluate")
+    assert "was not made yet" not in texts(app)
+    chart = next(one for one in app.get("plotly_chart") if "Accuracy" in str(one.proto))
+    for name in ("File facts alone", "Border alone", "Source alone", "Largest class", "This run"):
+        assert name in str(chart.proto)
+
+
+def test_an_operating_point_is_saved_used_by_predictions_and_cleared(own, open_page) -> None:
+    run, classes, table = rows_of(own)
+    app = open_page("evaluate", view="Operating point")
+    sliders(app)[0].set_value(0.01).run()
+    truth = (table["split"] == "test") & (table["label"] == classes[0])
+    chance = table[f"p:{classes[0]}"][truth]
+    assert shown(app)["Sensitivity"] == f"{(chance >= 0.01).mean():.1%}".replace("%", " %")
+    ppv = shown(app)["PPV"]
+    app.select_slider[0].set_value("0.1 %").run()
+    assert not app.exception and shown(app)["PPV"] != ppv
+    click(app, "Save with the run")
+    saved = own.operating(run)
+    assert saved is not None and dict(saved.thresholds) == {classes[0]: 0.01}
+    assert (saved.positive, saved.prevalence) == (classes[0], 0.001)
+    assert "Predictions of this run use this" in texts(app)
+
+    dataset = resolve("phantoms:60", own.settings)
+    label = dataset.index["label"] == classes[1]
+    app = open_page("predict")
+    assert "answers by thresholds" in texts(app)
+    app.file_uploader[0].upload(
+        "a.png", (dataset.root / dataset.index["file"][label].iloc[0]).read_bytes()
+    )
+    app.run(timeout=60)
+    assert not app.exception
+    assert app.subheader[0].value.startswith(classes[0].replace("-", "\\-"))
+    assert "most probable class is" in texts(app)
+
+    app = open_page("evaluate", view="Operating point")
+    assert sliders(app)[0].value == 0.01
+    click(app, "No thresholds")
+    assert own.operating(run) is None and sliders(app)[0].value == 0
+    assert "answers by thresholds" not in texts(open_page("predict"))
+
+
+def test_the_cheapest_threshold_is_found_on_validation_images(own, open_page) -> None:
+    _, classes, table = rows_of(own)
+    app = open_page("evaluate", view="Operating point")
+    click(app, "Cheapest threshold")
+    best = operating.cheapest(table, classes, OperatingPoint({}, classes[0]))
+    assert sliders(app)[0].value == pytest.approx(best)
+    assert own.operating(own.find("latest")) is None
+
+
+def test_a_damaged_operating_point_is_a_sentence(own, open_page) -> None:
+    (own.path(own.find("latest")) / "operating.json").write_text("{")
+    for page in ("evaluate", "predict"):
+        assert "operating point" in open_page(page).error[0].value
+
+
+def test_subgroups_are_a_table_and_the_small_ones_are_told(trained, open_page) -> None:
+    _, _, table = rows_of(trained)
+    app = open_page("evaluate", view="Subgroups")
+    (found,) = (one.value for one in app.dataframe)
+    test = table[table["split"] == "test"]
+    assert found["images"].sum() == len(test)
+    assert set(found["source"]) == set(test["source"].replace("", "unknown"))
+    assert "too few to say much" in texts(app)
+
+
+def test_compare_says_what_can_not_be_told_apart(trained, second_run, open_page) -> None:
+    first = next(info.run for info in trained.list() if info.run != second_run)
+    app = open_page("evaluate", view="Compare", run=first)
+    assert "compared image by image" in texts(app)
+    app = open_page("evaluate", view="Compare", run=first, **{"with": second_run[:6]})
+    pairs = app.dataframe[0].value
+    assert len(pairs) == 1
+    tables = {run: trained.predictions(run) for run in (first, second_run)}
+    from covidcore.evaluation.compare import compare
+
+    (pair,) = compare(tables, trained.evaluation(first)["classes"])["pairs"]
+    assert ("not distinguishable" in pairs["verdict"][0]) == (pair["better"] is None)
+    differ = (tables[first]["predicted"] != tables[second_run]["predicted"]) & (
+        tables[first]["split"] == "test"
+    )
+    if differ.any():
+        assert f"**{differ.sum():,}** images are answered differently" in texts(app)
+
+
+def test_one_run_has_nothing_to_compare_with(own, second_run, open_page) -> None:
+    for info in own.list()[1:]:
+        own.remove(info.run)
+    assert "no other finished run" in texts(open_page("evaluate", view="Compare"))
+
+
+def test_copies_in_training_are_marked(own, open_page, home) -> None:
+    dataset = resolve("phantoms:60", own.settings)
+    run, _, table = rows_of(own)
+    test = table[table["split"] == "test"].iloc[0]
+    index = dataset.index.set_index("file")
+    split = own.split(run).set_index("file")["split"]
+    twin = split[split == "train"].index[0]
+    for column in ("pixel_sha256", "dhash", "thumbnail"):
+        index.at[test["file"], column] = index.at[twin, column]
+    index.reset_index()[dataset.index.columns].to_parquet(
+        home / "datasets" / dataset.fingerprint / "index.parquet", index=False
+    )
+    app = open_page("evaluate", truth=test["label"], predicted=test["predicted"])
+    captions = str([image.proto.imgs for image in app.get("image")])
+    assert "the same picture in training" in captions
+
+
+def test_the_matrix_can_be_taken_away(trained, open_page) -> None:
+    app = open_page("evaluate")
+    names = [one.proto.label for one in app.get("download_button")]
+    assert {"PNG", "SVG", "Download as CSV"} <= set(names)
