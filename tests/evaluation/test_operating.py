@@ -144,6 +144,7 @@ def test_the_cheapest_threshold_is_chosen_on_validation_images_and_follows_the_c
     cheap = operating.cheapest(table, CLASSES, OperatingPoint({}, "COVID-19", miss_cost=0.1))
     dear = operating.cheapest(table, CLASSES, OperatingPoint({}, "COVID-19", miss_cost=50))
     assert 0.6 < cheap <= 0.75 and 0.1 < dear <= 0.15
+    assert cheap == pytest.approx(0.68, abs=0.01)  # in the middle of those that cost the same
     rare = OperatingPoint({}, "COVID-19", prevalence=0.01)
     assert operating.cheapest(table, CLASSES, rare) == cheap
     tried = operating.costs(table, CLASSES, rare)

@@ -11,6 +11,7 @@ import pytest
 from covidcore import storage
 from covidcore.errors import DataError
 from covidcore.evaluation import calibration, predictions
+from covidcore.proportions import wilson
 
 CLASSES = ("COVID-19", "NORMAL", "Viral Pneumonia")
 
@@ -96,6 +97,11 @@ def test_229_of_240():
     assert result["balanced_accuracy"] == pytest.approx((1 + 0.93 + 0.96) / 3)
     assert result["per_class"]["COVID-19"]["recall_ci"][1] == 1.0
     assert result["per_class"]["NORMAL"]["precision"] == 93 / 97
+    assert result["per_class"]["NORMAL"]["specificity_ci"] == list(wilson(136, 140))
+    for figures in result["per_class"].values():
+        for name in ("f1", "auc", "specificity"):
+            low, high = figures[f"{name}_ci"]
+            assert low <= figures[name] <= high
     for name in ("balanced_accuracy", "macro_f1"):
         low, high = result[f"{name}_ci"]
         assert low < result[name] < high

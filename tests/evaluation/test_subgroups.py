@@ -108,4 +108,8 @@ def test_copies_are_marked_where_they_are_in_training_before_all():
     assert marks["c"] == "the same picture in training"
     assert marks["e"] == "the same picture in validation"
     assert "g" not in marks
+    everywhere = index.assign(pixel_sha256="1", thumbnail=looks[0].tobytes())
+    told = copies(everywhere, split)
+    assert told["a"] == "the same picture in training"  # though others are in test and validation
+    assert told["b"] == "the same picture in training"  # the other one there
     assert copies(index, split[split["file"] == "a"]) == {}

@@ -14,6 +14,7 @@ from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS
 from tests.pages.conftest import click, texts
+from tests.pages.test_train import select_rows
 
 VIEWS = ("Matrix", "Curves", "Calibration", "Operating point", "Subgroups", "Compare")
 
@@ -195,6 +196,16 @@ def test_compare_says_what_can_not_be_told_apart(trained, second_run, open_page)
     )
     if differ.any():
         assert f"**{differ.sum():,}** images are answered differently" in texts(app)
+
+
+def test_finished_runs_of_the_train_page_are_compared_by_a_click(
+    trained, second_run, open_page
+) -> None:
+    app = select_rows(open_page("train"), 0, 1)
+    click(app, "Compare on test images")
+    assert app.title[0].value == "Evaluate"
+    assert app.query_params["view"] == "Compare"
+    assert len(app.dataframe[0].value) == 1
 
 
 def test_one_run_has_nothing_to_compare_with(own, second_run, open_page) -> None:
