@@ -57,14 +57,19 @@ def cut() -> None:
 
 
 def _moment(source: Any, target: Any) -> str:
-    """The file's name; with the state or the number of epochs, where it is written many times."""
-    path, extra = Path(os.fsdecode(target)), ""
+    """The file's name; with the state or the epoch, where it is written many times."""
+    path = Path(os.fsdecode(target))
     if path.name == "status.json":
-        extra = " " + json.loads(Path(source).read_text())["state"]
-    if path.name in ("last.safetensors", "history.csv"):
-        history = path.with_name("history.csv")
-        extra = f" {len(history.read_text().splitlines()) if history.exists() else 0}"
-    return path.name + extra
+        return f"{path.name} {json.loads(Path(source).read_text())['state']}"
+    if path.name == "history.csv":
+        return f"{path.name} {_epochs(Path(source))}"
+    if path.name == "last.safetensors":  # is written before the epoch is in the history
+        return f"{path.name} {_epochs(path.with_name('history.csv')) + 1}"
+    return path.name
+
+
+def _epochs(history: Path) -> int:
+    return len(history.read_text().splitlines()) - 1
 
 
 class _Imports:
