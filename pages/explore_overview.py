@@ -14,6 +14,8 @@ from pages import explore_reads, explore_report, shared
 from pages.explore_tiles import tiles
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from covidcore.data.index import Dataset
 
 NOT_STATED = "not stated"
@@ -75,8 +77,8 @@ def _classes(dataset: "Dataset") -> None:
 
 def _sources(dataset: "Dataset") -> None:
     st.subheader("Where they come from", anchor=False)
-    named = dataset.index["source"].replace("", NOT_STATED).map(visible)
-    table = pd.crosstab(named, dataset.index["label"])[list(dataset.classes)]
+    table = _counts(dataset, dataset.index["source"])
+    table = table.rename(index=lambda name: visible(name) or NOT_STATED)
     shown = table.loc[table.sum(axis=1).sort_values(ascending=False).index[:12]]
     st.plotly_chart(
         charts.stacked(shown),
@@ -98,7 +100,7 @@ def _sets(dataset: "Dataset") -> None:
     home = shared.settings().home
     with shared.told():
         sets = explore_reads.sets(dataset.fingerprint, split_of(dataset), home)
-        table = pd.crosstab(sets, dataset.index["label"])[list(dataset.classes)]
+        table = _counts(dataset, sets)
         table = table.reindex([name for name in (*SPLITS, "") if name in table.index])
         table = table.rename(index=SET_NAMES)
         st.plotly_chart(
@@ -142,7 +144,8 @@ def _sizes(dataset: "Dataset") -> None:
             config=_BARE,
         )
     st.markdown(f"Modes, as the files store them: {markdown(modes)}.")
-    if index.groupby("label")["mode"].agg(lambda modes: tuple(sorted(set(modes)))).nunique() > 1:
+    present = _counts(dataset, index["mode"]) > 0
+    if not present.all(axis=None) and len(present) > 1:
         st.caption(
             "Not every class comes in the same modes: all are made grey before a model sees them."
         )
@@ -180,6 +183,12 @@ def _intensities(dataset: "Dataset") -> None:
                 alt="Share of the pixels of each class by grey level",
                 config=_BARE,
             )
+
+
+def _counts(dataset: "Dataset", by: "pd.Series[str] | NDArray[np.object_]") -> pd.DataFrame:
+    """Images by anything (rows) and class (columns); much faster than ``pd.crosstab``."""
+    sizes = dataset.index.groupby([by, "label"]).size()
+    return sizes.unstack(fill_value=0)[list(dataset.classes)]
 
 
 def _said(table: pd.DataFrame) -> str:

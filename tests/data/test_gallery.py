@@ -91,6 +91,11 @@ def test_a_filter_keeps_what_it_says_and_nothing_else(
         assert list(found) == sorted(found)
 
 
+def test_both_ends_of_the_longer_side_are_included() -> None:
+    table = pd.DataFrame({"width": [40, 48, 50, 9, 64], "height": [9, 48, 20, 64, 65]})
+    assert choose(table, Wanted(longer=(48, 64))).tolist() == [1, 2, 3]
+
+
 def test_groups_are_numbered_from_one_by_their_first_row() -> None:
     table = pd.DataFrame({"pixel_sha256": list("abcadc")})
     found = copies(table, np.array([9, 4, 7, 9, 4, 7]))
