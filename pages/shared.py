@@ -273,14 +273,14 @@ def offer_data() -> None:
         path = st.text_input(
             "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"
         )
-        if st.form_submit_button("Read the folder", type="primary"):
-            bring_in(path.strip())
+        reads = st.form_submit_button("Read the folder", type="primary")
     with phantoms.form("phantoms", border=False):
         st.subheader("Synthetic phantoms", anchor=False)
         st.markdown("Drawn by this program, no patient behind them: to try every page at once.")
         count = st.number_input("How many", 30, 3000, 240, step=30)
-        if st.form_submit_button("Make synthetic phantoms"):
-            bring_in(f"phantoms:{count}")
+        draws = st.form_submit_button("Make synthetic phantoms")
+    if reads or draws:  # below the forms, in which there can be no button to stop
+        bring_in(path.strip() if reads else f"phantoms:{count}")
 
 
 def bring_in(spec: str) -> None:

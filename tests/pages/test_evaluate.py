@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,12 @@ def own(trained, home, monkeypatch) -> RunStore:
     shutil.copytree(trained.settings.home, home, dirs_exist_ok=True)
     monkeypatch.setenv("COVIDCORE_HOME", str(home))
     return RunStore(Settings(home=home))
+
+
+@pytest.fixture(scope="session")
+def trained_home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, for there will be another run in it."""
+    return shutil.copytree(trained_home, tmp_path_factory.mktemp("two_runs") / "home")
 
 
 @pytest.fixture(scope="session")

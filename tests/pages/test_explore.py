@@ -8,7 +8,7 @@ from PIL import Image
 
 from covidcore.config import Settings
 from covidcore.data.audit import audit
-from covidcore.data.index import Dataset, scan
+from covidcore.data.index import Dataset, dataset_folder, scan
 from covidcore.data.means import file_of
 from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.data.sources import resolve
@@ -241,6 +241,8 @@ def test_sizes_can_be_narrowed(home: Path, open_page, tmp_path: Path) -> None:
 
 def test_files_that_broke_since_the_scan(home: Path, open_page, tmp_path: Path) -> None:
     dataset = resolve(str(flat(tmp_path / "breaks")), Settings(home=home))
+    for kept in dataset_folder(home, dataset.fingerprint).glob("pixels-*.npy"):
+        kept.unlink()
     (dataset.root / "a/0.png").write_bytes(b"no image any more")
     Image.fromarray(picture(90)).save(dataset.root / "b/1.png")
     app = open_page("explore", view="Images")
