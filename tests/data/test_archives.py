@@ -436,7 +436,7 @@ def test_killed_at_twenty_moments_it_is_not_there_or_whole(
         if chance.random() < 0.3:  # else the next kill comes later in the same import
             assert scan(unpack(path, imports), home).fingerprint == expected
             shutil.rmtree(imports)
-    assert halfway >= 10
+    assert halfway >= 5  # else the kills came too late to tell anything
     folder = unpack(path, imports)
     assert scan(folder, home).fingerprint == expected
     assert there(imports) == [folder.name]
