@@ -6,8 +6,6 @@ patients and of pictures that they have not seen.
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,35 +129,28 @@ def _answers(
     if any(len(np.unique(truth[fold != turn])) < classes for turn in range(FOLDS)):
         return None
     answers = np.empty_like(truth)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # trees grow without the interpreter's lock
-        try:
-            work = partial(_fold, features, truth, fold, seed)
-            for turn, found in enumerate(pool.map(work, range(FOLDS))):
-                answers[fold == turn] = found
-                if progress:
-                    progress(turn + 1, FOLDS)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for turn in range(FOLDS):
+        asked = fold == turn
+        if asked.any():
+            answers[asked] = _forest(features[~asked], truth[~asked], features[asked], seed)
+        if progress:
+            progress(turn + 1, FOLDS)
     return answers
 
 
-def _fold(
-    features: Features, truth: NDArray[np.int64], fold: NDArray[np.int64], seed: int, turn: int
+def _forest(
+    features: Features, truth: NDArray[np.int64], asked: Features, seed: int
 ) -> NDArray[np.int64]:
-    """What a forest says about one fold that has learnt from the others."""
+    """What a forest that has learnt from ``features`` says about ``asked``."""
     from sklearn.ensemble import ExtraTreesClassifier
 
-    asked = fold == turn
-    if not asked.any():
-        return np.empty(0, dtype=np.int64)
-    # A leaf of one image learns that image; 40 trees come within half a point of 100. One thread a
-    # forest: with several, votes are summed in any order, and the last digit would vary.
+    # A leaf of one image learns that image; 40 trees come within half a point of 100.
     forest = ExtraTreesClassifier(  # type: ignore[no-untyped-call]
-        _TREES, min_samples_leaf=3, random_state=seed
+        _TREES, min_samples_leaf=3, random_state=seed, n_jobs=os.cpu_count()
     )
-    forest.fit(features[~asked], truth[~asked])
-    said = forest.predict(features[asked])  # type: ignore[no-untyped-call]
+    forest.fit(features, truth)
+    forest.n_jobs = None  # several threads would add votes up in any order, and ties would vary
+    said = forest.predict(asked)  # type: ignore[no-untyped-call]
     return np.asarray(said, dtype=np.int64)
 
 

@@ -122,6 +122,7 @@ def test_every_pair_is_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> N
     planted += [(n, n + 70, True) for n in range(5)] + [(n + 40, n + 70, True) for n in range(5)]
     assert whole == sorted(planted)
     monkeypatch.setattr(duplicates, "_BLOCK", 300)
+    monkeypatch.setattr(duplicates, "_compared", {})
     assert pairs(index) == whole
 
 
@@ -218,7 +219,34 @@ def test_the_closest_links_hold_the_same_groups_together() -> None:
     assert len(closest(8, none).first) == 0
 
 
-def test_progress_counts_both_passes(chests: list[np.ndarray]) -> None:
+def test_what_was_compared_last_is_remembered(
+    chests: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "_compared", {})
+    asked: list[int] = []
+    compare = duplicates._compare
+
+    def counted(index: pd.DataFrame, progress: object) -> duplicates.NearPairs:
+        asked.append(len(index))
+        return compare(index, None)
+
+    monkeypatch.setattr(duplicates, "_compare", counted)
+    first, second, third = (index_of(*chests[at : at + 9], chests[at]) for at in (0, 1, 2))
+    second = index_of(*chests[:9], chests[3])
+    found = near_duplicate_pairs(first)
+    assert near_duplicate_pairs(first.assign(label="a")) is found
+    assert asked == [10]
+    assert pairs(second) == [(3, 9, False)]
+    near_duplicate_pairs(third)
+    assert len(asked) == 3 and len(duplicates._compared) == 2
+    near_duplicate_pairs(first)
+    assert len(asked) == 4  # only the last ones are
+
+
+def test_progress_counts_both_passes(
+    chests: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "_compared", {})
     seen: list[tuple[int, int]] = []
     near_duplicate_pairs(index_of(*chests), lambda done, total: seen.append((done, total)))
     assert seen[-1] == (2 * len(chests), 2 * len(chests))
