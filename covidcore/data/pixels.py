@@ -87,7 +87,7 @@ def squares(
     def read(row: int) -> "NDArray[np.uint8] | None":
         try:
             file, digest = map(str, dataset.index.loc[row, ["file", "sha256"]])
-            return _read(dataset, file, digest, size)
+            return read_square(dataset.root, file, digest, size)
         except DataError:
             return None
 
@@ -145,7 +145,7 @@ def _build(
     def read(item: tuple[str, str]) -> bytes:
         file, digest = item
         square = kept.get(digest)
-        return _read(dataset, file, digest, size).tobytes() if square is None else square
+        return read_square(dataset.root, file, digest, size).tobytes() if square is None else square
 
     with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
         out.write(header_of(len(files), size))
@@ -164,10 +164,13 @@ def _build(
             raise
 
 
-def _read(dataset: Dataset, file: str, digest: str, size: int) -> "NDArray[np.uint8]":
-    """Decode and resize the file of an image. Raises: DataError where it is gone or changed."""
+def read_square(root: Path, file: str, digest: str, size: int) -> "NDArray[np.uint8]":
+    """Decode and resize one file of a dataset, whose SHA-256 was ``digest``: ``(size, size)``.
+
+    Raises: DataError where it is gone or changed since the scan.
+    """
     try:
-        data = (dataset.root / file).read_bytes()
+        data = (root / file).read_bytes()
         if storage.sha256_bytes(data) != digest:
             raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
         return resize(decode(data).pixels, size)

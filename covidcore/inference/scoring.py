@@ -10,11 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from covidcore import storage
-from covidcore.data.decode import decode
 from covidcore.data.facts import Progress
-from covidcore.data.pixels import resize
-from covidcore.errors import DataError, DecodeError
+from covidcore.data.pixels import read_square
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.precision import autocast, device
 
@@ -41,7 +38,7 @@ def score(
 
         def read_ahead(start: int) -> list[Future[NDArray[np.uint8]]]:
             return [
-                pool.submit(_read, root, *file, spec.image_size)
+                pool.submit(read_square, root, *file, spec.image_size)
                 for file in files[start : start + _BATCH]
             ]
 
@@ -55,16 +52,3 @@ def score(
             if progress:
                 progress(min(start + _BATCH, len(files)), len(files))
     return np.concatenate(parts)
-
-
-def _read(root: Path, file: str, digest: str, size: int) -> NDArray[np.uint8]:
-    try:
-        data = (root / file).read_bytes()
-        if storage.sha256_bytes(data) != digest:
-            raise DataError(f"{file} has changed since the dataset was scanned: scan it again.")
-        return resize(decode(data).pixels, size)
-    except (OSError, DecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            f"{file} can not be read any more ({reason}): scan the dataset again."
-        ) from error
