@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from benchmarks.tables import print_seconds
 from covidcore.evaluation import compare, curves, operating, predictions, subgroups
 from covidcore.evaluation.operating import OperatingPoint
 
@@ -25,13 +26,7 @@ def main(counts: list[int]) -> None:
     """Measure each figure on tables of so many rows."""
     measured = {count: measure(count) for count in counts}
     print(json.dumps({"benchmark": "figures", "processors": os.cpu_count(), "seconds": measured}))
-    rows = [["seconds (of processor)", *(f"{count:,} images" for count in counts)]]
-    rows.append(["---"] * len(rows[0]))
-    for case in measured[counts[0]]:
-        times = [measured[count][case] for count in counts]
-        rows.append([case, *(f"{wall:.3f} ({processor:.3f})" for wall, processor in times)])
-    for row in rows:
-        print("|", " | ".join(row), "|", file=sys.stderr)
+    print_seconds([f"{count:,} images" for count in counts], list(measured.values()))
 
 
 def table_of(images: int, seed: int) -> pd.DataFrame:

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
 
+from benchmarks.tables import Seconds, print_seconds
 from covidcore.config import Settings
 from covidcore.jobs.catalogue import INDEX
 from covidcore.jobs.folder import RunFolder, State
@@ -28,9 +28,6 @@ _SLOW, _QUICK = 3, 9  # repetitions: where every folder is read, and where few a
 _EPOCHS = 20
 _LATEST = datetime(2026, 11, 1, tzinfo=UTC)
 
-Seconds: TypeAlias = dict[str, tuple[float, float]]
-"""Case -> seconds that passed, and seconds of processor, which another's load does not change."""
-
 
 def main(counts: list[int]) -> None:
     """Measure homes of so many runs, print the document and the table."""
@@ -41,13 +38,7 @@ def main(counts: list[int]) -> None:
             measured[count] = measure(Path(folder), count)
     homes = [{"runs": count, "seconds": seconds} for count, seconds in measured.items()]
     print(json.dumps({"benchmark": "listing", "processors": os.cpu_count(), "homes": homes}))
-    rows = [["seconds (of processor)", *(f"{count:,} runs" for count in counts)]]
-    rows.append(["---"] * len(rows[0]))
-    for case in measured[counts[0]]:
-        times = [measured[count][case] for count in counts]
-        rows.append([case, *(f"{wall:.3f} ({processor:.3f})" for wall, processor in times)])
-    for row in rows:
-        print("|", " | ".join(row), "|", file=sys.stderr)
+    print_seconds([f"{count:,} runs" for count in counts], list(measured.values()))
 
 
 def make(home: Path, count: int) -> None:
