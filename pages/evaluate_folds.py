@@ -8,8 +8,8 @@ import streamlit as st
 
 from covidcore import chart_outside
 from covidcore.jobs.folds import folds_study, leak_ledger
-from covidcore.wording import duration, interval, markdown, percent, points
-from pages import shared
+from covidcore.wording import duration, interval, percent, points
+from pages import shared, shared_tasks
 
 if TYPE_CHECKING:
     from covidcore.jobs.info import RunInfo
@@ -93,10 +93,7 @@ def _bring_about(study: "Study", run: str, folds: int, repeats: int) -> None:
     if now.phase == "running":
         _watch(run, folds, repeats)
         return
-    if now.phase == "failed":
-        st.error(markdown(now.message), icon=":material/error:")
-    elif now.phase == "stopped":
-        st.info("It was stopped before its end.", icon=":material/info:")
+    shared_tasks.unfinished(now.phase, now.message)
     st.markdown(
         "One split is one draw. Here every image is tested, several times, each time by a head "
         "that has not seen its fold: at random, by patient, and by patient and picture. What "
@@ -114,8 +111,7 @@ def _watch(run: str, folds: int, repeats: int) -> None:
     now = study.standing()
     if now.phase != "running":
         st.rerun()
-    text = f"{now.doing}: {now.done:,} of {now.total:,}" if now.total else now.doing
-    st.progress(min(now.done / max(now.total, 1), 1.0), text)
+    shared_tasks.bar(now)
     if st.button("Stop", key="folds_stop", icon=":material/stop:"):
         study.stop()
 

@@ -9,7 +9,7 @@ from covidcore.data.index import known
 from covidcore.evaluation.outside import check_mapping, suggested_mapping
 from covidcore.jobs.outside import outside_results, outside_study, outside_under_way
 from covidcore.wording import markdown, visible
-from pages import evaluate_outside_result, shared
+from pages import evaluate_outside_result, shared, shared_tasks
 
 if TYPE_CHECKING:
     from covidcore.data.index import Dataset
@@ -62,10 +62,7 @@ def _ask(run: "RunInfo", home: Path) -> None:
         check_mapping(mapping, dataset.classes, _classes(run))
         study = outside_study(shared.store(), run.run, dataset, mapping)
         now = study.standing()
-        if now.phase == "failed":
-            st.error(markdown(now.message), icon=":material/error:")
-        elif now.phase == "stopped":
-            st.info("It was stopped before its end.", icon=":material/info:")
+        shared_tasks.unfinished(now.phase, now.message)
         counts = dataset.index["label"].value_counts()
         images = sum(int(counts[name]) for name in mapping)
         known_already = now.phase in ("done", "running")
@@ -139,9 +136,6 @@ def _watch(run: str) -> None:
         st.rerun()
     names = {info.fingerprint: info.name for info in known(shared.settings().home)}
     for key, study in going.items():
-        now = study.standing()
-        name = markdown(names.get(key.partition("-")[0], "a dataset"))
-        text = f"{now.doing}: {now.done:,} of {now.total:,}" if now.total else now.doing
-        st.progress(min(now.done / max(now.total, 1), 1.0), f"{name} · {text}")
+        shared_tasks.bar(study.standing(), markdown(names.get(key.partition("-")[0], "a dataset")))
         if st.button("Stop", key=f"stop-{key}", icon=":material/stop:"):
             study.stop()

@@ -18,7 +18,7 @@ from covidcore.data.audit_tables import (
 )
 from covidcore.data.index import Dataset
 from covidcore.wording import duration, interval, markdown, percent, visible
-from pages import explore_copies, explore_split, shared
+from pages import explore_copies, explore_split, shared, shared_tasks
 
 LEVELS = {
     "error": (":red[:material/error:]", "that will mislead"),
@@ -53,10 +53,7 @@ def _bring_about(dataset: Dataset, home: Path, chosen: SplitSettings) -> None:
     if now.phase in ("running", "done"):
         _watch(dataset.fingerprint, home, chosen)
         return
-    if now.phase == "failed":
-        st.error(markdown(now.message), icon=":material/error:")
-    elif now.phase == "stopped":
-        st.info("The audit was stopped before its end.", icon=":material/info:")
+    shared_tasks.unfinished(now.phase, now.message)
     st.markdown(
         "Looks for what makes a model seem better than it is: copies, patients on both sides of a "
         "split, sources, files or borders that tell the class. Each image is read once; it goes on "

@@ -1,5 +1,6 @@
 """Pictures of the view Audit: copies side by side, and images that are out of the ordinary."""
 
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,7 @@ def copies(dataset: Dataset, document: Document) -> None:
 
 @st.fragment
 def _pairs(fingerprint: str, home: Path, found: dict[str, list[Pair]]) -> None:
-    kind = st.segmented_control(
-        "Kind of copy",
-        list(found),
-        default=next(iter(found)),
-        required=True,
-        format_func=lambda kind: f"{KINDS[kind]} ({len(found[kind]):,})",
-        key="audit_copies",
-        label_visibility="collapsed",
-    )
-    kind = kind if kind in found else next(iter(found))
+    kind = _chosen("Kind of copy", found, KINDS, "audit_copies")
     dataset = shared.open_dataset(fingerprint, home)
     pixels, rows = shared.pixels(dataset), _rows(dataset)
     place = st.container()
@@ -70,16 +62,8 @@ def outliers(dataset: Dataset, document: Document) -> None:
 
 @st.fragment
 def _gallery(fingerprint: str, home: Path, found: dict[str, list[Document]]) -> None:
-    rule = st.segmented_control(
-        "Rule",
-        list(found),
-        default=next(iter(found)),
-        required=True,
-        format_func=lambda rule: f"{rule.replace('_', ' ').capitalize()} ({len(found[rule]):,})",
-        key="audit_rule",
-        label_visibility="collapsed",
-    )
-    rule = rule if rule in found else next(iter(found))
+    titles = {rule: rule.replace("_", " ").capitalize() for rule in found}
+    rule = _chosen("Rule", found, titles, "audit_rule")
     listed = found[rule]
     st.markdown(f"{'These' if len(listed) > 1 else 'This'} {RULES[rule][len(listed) > 1]}.")
     dataset = shared.open_dataset(fingerprint, home)
@@ -113,6 +97,21 @@ def _rows(dataset: Dataset) -> dict[str, int]:
 def _picture(pixels: Any, dataset: Dataset, row: int) -> None:
     one = dataset.index.iloc[row]
     shared.thumbnail(pixels[row], one["file"], one["label"], one["source"])
+
+
+def _chosen(title: str, found: Mapping[str, Sized], titles: Mapping[str, str], key: str) -> str:
+    """The kind of finding to show; each says how many there are."""
+    first = next(iter(found))
+    kind = st.segmented_control(
+        title,
+        list(found),
+        default=first,
+        required=True,
+        format_func=lambda kind: f"{titles[kind]} ({len(found[kind]):,})",
+        key=key,
+        label_visibility="collapsed",
+    )
+    return kind if kind in found else first
 
 
 def _pager(count: int, shown: int, key: str) -> int:
