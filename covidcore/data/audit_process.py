@@ -3,26 +3,18 @@
 DATASET is a fingerprint, SPLIT is JSON. How far it is, and why it failed, is read from disk.
 """
 
-import contextlib
 import json
-import os
 import sys
 import time
-import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from covidcore.data.audit import STEPS, SplitSettings, audit, doing, stored
 from covidcore.data.background import Task
-from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, dataset_folder, load
-from covidcore.errors import CovidcoreError
 
 Phase = Literal["absent", "running", "stopped", "failed", "done"]
-
-_NICENESS = 10  # as a worker's: the page that shows it goes first
-_REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,44 +70,22 @@ def state(dataset: Dataset, home: Path, chosen: SplitSettings | None = None) -> 
 
 def main(home: str, fingerprint: str, split: str) -> int:
     """Audit one dataset; does nothing where another process is at it."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(max(0, _NICENESS - os.nice(0)))
-    work = task(fingerprint, Path(home))
-    with work.at_work() as mine:
-        if not mine:
-            return 0
-        work.write_status(done=0)
-        try:
-            dataset = load(fingerprint, Path(home))
-            audit(dataset, Path(home), _settings(split), _reporter(work))
-        except CovidcoreError as error:
-            work.write_status(message=str(error))
-            return 1
-        except Exception as error:  # whatever it is, a page has to show it
-            traceback.print_exc()
-            work.write_status(message=f"The audit failed ({type(error).__name__}): {work.log}")
-            return 1
+    work, began = task(fingerprint, Path(home)), time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        work.report(done=done, seconds=round(time.monotonic() - began, 1))
+
+    def measure() -> None:
+        report(0, STEPS)
+        audit(load(fingerprint, Path(home)), Path(home), _settings(split), report)
         work.write_status(done=STEPS)
-    return 0
+
+    return work.work(measure)
 
 
 def _settings(text: str) -> SplitSettings:
     fields = json.loads(text)
     return SplitSettings(**fields | {"exclude_sources": tuple(fields["exclude_sources"])})
-
-
-def _reporter(work: Task) -> Progress:
-    """Writes down how far it is, twice a second at most: each time the disk is waited for."""
-    began = last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > _REPORT_SECONDS:
-            last = now
-            work.write_status(done=done, seconds=round(now - began, 1))
-
-    return report
 
 
 if __name__ == "__main__":

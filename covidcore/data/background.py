@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,34 @@ from filelock import FileLock, Timeout
 
 from covidcore import storage
 from covidcore.config import child_environment
-from covidcore.errors import DataError
+from covidcore.errors import CovidcoreError, DataError, Stopped
 
+_NICENESS = 10
 _LOOK_SECONDS = 0.2
 _LOOKERS_SECONDS = 1.0
+_REPORT_SECONDS = 0.5
+
+
+def step_back() -> None:
+    """Let the app, which has to answer while this process works, go first."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(max(0, _NICENESS - os.nice(0)))  # the child of such a process is nice already
+    # Where Linux groups processes by session, niceness counts within the process's own session
+    # only, in which there is nobody else: the session has to be nice itself.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 class Task:
-    """The files of one piece of work, in a folder of its own; the only place that names them."""
+    """The files of one piece of work, in a folder of its own; the only place that names them.
 
-    def __init__(self, path: Path) -> None:
+    ``of`` is a file of what the work is about: once that is removed nothing is written any more,
+    which would bring its folder back.
+    """
+
+    def __init__(self, path: Path, of: Path | None = None) -> None:
+        self._of = of
+        self._reported, self._said = 0.0, ""
         self.path = path
         self.lock = path / "lock"
         self.cancel = path / "cancel"
@@ -47,8 +67,24 @@ class Task:
         return {}
 
     def write_status(self, **values: Any) -> None:
-        """For the process that holds the lock."""
+        """For the process that holds the lock.
+
+        Raises: Stopped where what the work is about was removed.
+        """
+        self.check_wanted()
         storage.write_json(self._status, values)
+
+    def report(self, doing: str = "", **values: Any) -> None:
+        """Write down how far it is: twice a second at most, as each time waits for the disk."""
+        now = time.monotonic()
+        if now - self._reported > _REPORT_SECONDS or doing != self._said:
+            self._reported, self._said = now, doing
+            self.write_status(doing=doing, **values)
+
+    def check_wanted(self) -> None:
+        """Raises: Stopped where what the work is about was removed."""
+        if self._of is not None and not self._of.is_file():
+            raise Stopped("What it was about was removed.")
 
     def start(self, module: str, *arguments: str) -> None:
         """Run ``python -m module arguments``, unless a process is at work on it.
@@ -83,6 +119,29 @@ class Task:
         """Ask the process to end, where there is one."""
         if self.running:
             storage.write_bytes(self.cancel, b"")
+
+    def work(self, do: Callable[[], object]) -> int:
+        """For its process: ``do`` it, unless another is at it; why it failed is written down.
+
+        Returns an exit status.
+        """
+        step_back()
+        with self.at_work() as mine:
+            if not mine:
+                return 0
+            try:
+                do()
+            except CovidcoreError as error:
+                return self._failed(str(error))
+            except Exception as error:  # whatever it is, a page has to show it
+                traceback.print_exc()
+                return self._failed(f"It failed ({type(error).__name__}); more is in {self.log}.")
+        return 0
+
+    def _failed(self, message: str) -> int:
+        with contextlib.suppress(Stopped):
+            self.write_status(message=message)
+        return 1
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[bool]:

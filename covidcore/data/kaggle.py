@@ -6,15 +6,13 @@ one, whoever asks again follows the first, and how far it is can be told from di
 
 import contextlib
 import re
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from covidcore import storage
-from covidcore.config import Settings, child_environment
+from covidcore.config import Settings
 from covidcore.data.archives import Moving
 from covidcore.data.kaggle_folder import Folder, Handle, by_hand
 from covidcore.errors import DataError, Stopped
@@ -24,7 +22,7 @@ Phase = Literal["absent", "asking", "downloading", "stopped", "failed", "downloa
 DEFAULT = "tawsifurrahman/covid19-radiography-database"
 _SLUG = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 _SPEC = re.compile(rf"kaggle(?::({_SLUG})/({_SLUG})(?:/versions/([1-9]\d{{0,5}}))?)?")
-_CHILD = (sys.executable, "-m", "covidcore.data.kaggle_fetch")
+_MODULE = "covidcore.data.kaggle_fetch"
 _LOOK_SECONDS = 0.2
 
 
@@ -92,12 +90,12 @@ def state(spec: str, settings: Settings) -> State:
 
 def _state(handle: Handle, settings: Settings) -> State:
     folder = Folder(handle, settings)
-    locked = folder.locked()  # before the status: who has ended in between has written it
+    running = folder.running  # before the status: who has ended in between has written it
     status = folder.read_status()
     version = status.get("version")
     done = folder.part(version).stat().st_size if version and folder.part(version).exists() else 0
     total = int(status.get("total") or 0)
-    if locked:
+    if running:
         return State("downloading" if total else "asking", version, done, total)
     for found, phase in (("*.json", "imported"), ("*.zip", "downloaded")):
         for number in folder.versions(found):
@@ -125,32 +123,13 @@ def _start(handle: Handle, settings: Settings) -> None:
     settings.refuse_in_demo()
     if _state(handle, settings).phase in ("asking", "downloading", "downloaded", "imported"):
         return
-    folder = Folder(handle, settings)
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.cancel.unlink(missing_ok=True)
-        with folder.log.open("wb") as log:
-            process = subprocess.Popen(
-                [*_CHILD, str(settings.home), handle.owner, handle.name, str(handle.version or 0)],
-                env=child_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # it outlives the page, the command and the server
-            )
-    except OSError as error:
-        raise DataError(f"The download can not be started: {error.strerror}.") from error
-    threading.Thread(target=process.wait, daemon=True).start()  # no zombie is left
-    pause = threading.Event()
-    while not folder.locked() and process.poll() is None:
-        pause.wait(_LOOK_SECONDS)
+    version = str(handle.version or 0)
+    Folder(handle, settings).start(_MODULE, str(settings.home), handle.owner, handle.name, version)
 
 
 def cancel(spec: str, settings: Settings) -> None:
     """Ask a download to stop; what has arrived stays, and the next one goes on with it."""
-    folder = Folder(parse(spec), settings)
-    if folder.locked():
-        storage.write_bytes(folder.cancel, b"")
+    Folder(parse(spec), settings).stop()
 
 
 def fetch(handle: Handle, settings: Settings, moving: Moving | None = None) -> tuple[Handle, Path]:

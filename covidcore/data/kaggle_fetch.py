@@ -5,16 +5,12 @@ nothing. kagglehub finds the version, resumes and compares check sums; its own u
 archive, so that is left to ``archives``. Public datasets need no account, and none is used.
 """
 
-import contextlib
 import os
 import shutil
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from covidcore import storage
 from covidcore.config import Settings
@@ -23,8 +19,6 @@ from covidcore.errors import CovidcoreError, DataError
 
 _TRIES = 4
 """How often a download that breaks off is taken up again, while each try brings something."""
-_LOOK_SECONDS = 0.2
-_LOOKERS_SECONDS = 1.0
 _ROOM = 2.2
 """So many times its size an archive takes, packed and unpacked."""
 
@@ -34,13 +28,8 @@ def main(home: str, owner: str, name: str, version: str) -> int:
     settings = Settings(home=Path(home))
     handle = Handle(owner, name, int(version) or None)
     folder = Folder(handle, settings)
-    try:
-        # Somebody who only looks whether it is held is gone in a moment.
-        with FileLock(folder.lock, timeout=_LOOKERS_SECONDS):
-            _watch(folder)
-            return _fetch(handle, folder)
-    except Timeout:
-        return 0
+    with folder.at_work() as mine:
+        return _fetch(handle, folder) if mine else 0
 
 
 def _fetch(handle: Handle, folder: Folder) -> int:
@@ -165,20 +154,6 @@ def _in_words(handle: Handle, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return by_hand(handle, f"The download could not be written: {error.strerror}")
     return by_hand(handle, f"The download from Kaggle failed ({type(error).__name__})")
-
-
-def _watch(folder: Folder) -> None:
-    """End this process soon after somebody asks for it, whatever it is waiting for."""
-
-    def look() -> None:
-        pause = threading.Event()
-        while not folder.cancel.exists():
-            pause.wait(_LOOK_SECONDS)
-        with contextlib.suppress(OSError):
-            folder.cancel.unlink()
-        os._exit(1)  # the lock is freed, and the part stays for the next download
-
-    threading.Thread(target=look, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 """A dataset of Kaggle by name, and the files that its download leaves in the home."""
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from covidcore import storage
 from covidcore.config import Settings
-from covidcore.errors import DataError
+from covidcore.data.background import Task
 
 
 @dataclass(frozen=True)
@@ -24,15 +21,11 @@ class Handle:
         return f"{self.owner}/{self.name}{exact}"
 
 
-class Folder:
-    """The files of one Kaggle dataset below ``<home>/kaggle``; the only place that names them."""
+class Folder(Task):
+    """The download of one Kaggle dataset, and its files below ``<home>/kaggle``."""
 
     def __init__(self, handle: Handle, settings: Settings) -> None:
-        self.path = settings.home / "kaggle" / f"{handle.owner}--{handle.name}"
-        self.lock = self.path / "lock"
-        self.cancel = self.path / "cancel"
-        self.log = self.path / "log.txt"
-        self._status = self.path / "status.json"
+        super().__init__(settings.home / "kaggle" / f"{handle.owner}--{handle.name}")
 
     def archive(self, version: int) -> Path:
         """The whole archive of a version."""
@@ -45,22 +38,6 @@ class Folder:
     def record(self, version: int) -> Path:
         """Where the version was unpacked to."""
         return self.path / f"{version}.json"
-
-    def read_status(self) -> dict[str, Any]:
-        """What the last download wrote; empty where there was none."""
-        with contextlib.suppress(DataError):
-            status = storage.read_json(self._status)
-            if isinstance(status, dict):
-                return status
-        return {}
-
-    def write_status(self, **values: Any) -> None:
-        """Written by whoever holds the lock, and by nobody else."""
-        storage.write_json(self._status, values)
-
-    def locked(self) -> bool:
-        """Whether a download is under way."""
-        return storage.is_held(self.lock)
 
     def versions(self, pattern: str) -> list[int]:
         """The versions of which there is a file ``*.zip`` or ``*.json``, the newest first."""

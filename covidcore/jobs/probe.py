@@ -19,6 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from covidcore.config import Settings
+from covidcore.data.background import step_back
 from covidcore.data.index import Dataset, load
 from covidcore.data.pixels import is_stored, pixel_array
 from covidcore.errors import CovidcoreError, Stopped
@@ -27,7 +28,6 @@ from covidcore.jobs.rates import RateFile, cost_key, reading_key
 from covidcore.jobs.runners import LocalRunner
 from covidcore.training.recipe import Recipe
 
-_NICENESS = 10  # as a worker's
 _FILES = 64
 _SCRATCH = ".probe-"
 
@@ -35,8 +35,7 @@ _SCRATCH = ".probe-"
 def main(home: Path, fingerprint: str, recipes: Sequence[Recipe]) -> int:
     """Measure each recipe's rates and keep them; 0 where all could be."""
     settings = Settings.from_environment({**os.environ, "COVIDCORE_HOME": str(home)})
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(max(0, _NICENESS - os.nice(0)))
+    step_back()
     lock = FileLock(probe_lock(home))
     try:
         lock.acquire(timeout=5)

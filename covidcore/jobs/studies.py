@@ -4,11 +4,7 @@ A study is a result file in the run's folder, and beside it the folder of its pr
 (`data.background`). Knows no torch; what the processes do is in ``*_process.py``.
 """
 
-import contextlib
-import os
 import threading
-import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +12,7 @@ from typing import Any, Literal
 
 from covidcore import storage
 from covidcore.data.background import Task
-from covidcore.errors import CovidcoreError, DataError, Stopped
+from covidcore.errors import DataError, Stopped
 from covidcore.jobs.folder import RunFolder
 
 Phase = Literal["absent", "running", "stopped", "failed", "done"]
@@ -24,8 +20,6 @@ Phase = Literal["absent", "running", "stopped", "failed", "done"]
 Report = Callable[[str, int, int], None]
 """What is being done, how much of it, of how much (0: not known)."""
 
-_NICENESS = 10  # as a worker's: the page that shows it goes first
-_REPORT_SECONDS = 0.5
 _LOOK_SECONDS = 0.2
 
 
@@ -50,7 +44,7 @@ class Study:
         self.run, self.result, self.stamp = run, result, stamp
         """``stamp``: what the answer depends on beside its name; another stamp is no answer."""
         self._command = (module, *arguments)
-        self._task = Task(result.with_suffix(""))
+        self._task = Task(result.with_suffix(""), of=run.job)
 
     def stored(self) -> dict[str, Any] | None:
         """The answer where it was found before, else None."""
@@ -111,51 +105,20 @@ class Study:
 
         What ``answer`` raises on purpose is written down as a sentence. Returns an exit status.
         """
-        with contextlib.suppress(OSError, AttributeError):
-            os.nice(max(0, _NICENESS - os.nice(0)))
-        with self._task.at_work() as mine:
-            if not mine or self.stored() is not None:
-                return 0
-            try:
-                self._write(doing="Starting")
-                document = answer(self._reporter())
-                self._check_there()
-                storage.write_json(self.result, {**document, "stamp": self.stamp})
-                self._write(ended=True)
-            except CovidcoreError as error:
-                return self._failed(str(error))
-            except Exception as error:  # whatever it is, a page has to show it
-                traceback.print_exc()
-                kind = type(error).__name__
-                return self._failed(f"It failed ({kind}); more is in {self._task.log}.")
-        return 0
-
-    def _failed(self, message: str) -> int:
-        with contextlib.suppress(Stopped):  # then the run is gone, and so is its folder
-            self._write(message=message)
-        return 1
-
-    def _reporter(self) -> Report:
-        """Writes down how far it is, twice a second at most: each time the disk is waited for."""
-        last, said = 0.0, ""
 
         def report(doing: str, done: int, total: int) -> None:
-            nonlocal last, said
-            now = time.monotonic()
-            if now - last > _REPORT_SECONDS or doing != said:
-                last, said = now, doing
-                self._write(doing=doing, done=done, total=total)
+            self._task.report(doing, done=done, total=total)
 
-        return report
+        def find() -> None:
+            if self.stored() is not None:
+                return
+            report("Starting", 0, 0)
+            document = answer(report)
+            self._task.check_wanted()
+            storage.write_json(self.result, {**document, "stamp": self.stamp})
+            self._task.write_status(ended=True)
 
-    def _write(self, **values: Any) -> None:
-        self._check_there()
-        self._task.write_status(**values)
-
-    def _check_there(self) -> None:
-        """A run may be removed meanwhile: what is written then would bring its folder back."""
-        if not self.run.job.is_file():
-            raise Stopped("The run was removed.")
+        return self._task.work(find)
 
 
 def read_result(path: Path, stamp: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from covidcore.config import Settings
+from covidcore.data.background import step_back
 from covidcore.errors import CovidcoreError, Stopped
 from covidcore.jobs.causes import in_words
 from covidcore.jobs.folder import RunFolder, State, now
@@ -24,7 +25,6 @@ from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import Ballast
 from covidcore.jobs.watchdog import Terminated, Watchdog
 
-_NICENESS = 10
 _LOCK_SECONDS = 5.0  # a reader may hold the lock for a moment to see whether it is free
 
 
@@ -76,7 +76,7 @@ def _work(folder: RunFolder, settings: Settings) -> State:
 
     watchdog = Watchdog(folder, give_up)
     signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
-    _step_back()
+    step_back()
     reporter = Reporter(folder, watchdog)
     reporter.start()
     folder.write_status(State.RUNNING, started=now(), finished=None, message="")
@@ -100,16 +100,6 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     end(state, **values)
     reporter.end(state)
     return state
-
-
-def _step_back() -> None:
-    """Let the app, which has to answer while a job runs, go first."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(max(0, _NICENESS - os.nice(0)))  # the child of a worker is nice already
-    # Where Linux groups processes by session, niceness counts within the worker's own session
-    # only, in which there is nobody else: the session has to be nice itself.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def _print_to(log: Path) -> None:
