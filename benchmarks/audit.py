@@ -1,12 +1,14 @@
-"""Time and memory of scan and audit as datasets grow: ``python -m benchmarks.audit FOLDER [N]...``
+"""Time and memory as datasets grow: ``python -m benchmarks.audit FOLDER [N]... [--side PIXELS]``
 
 Noisy copies of a folder's images (of phantoms, where it is ``-``) make datasets of N images: 1,000,
-3,000 and 9,000 where none is said; N of 0 is the folder as it is. Each step runs in a process of
+3,000 and 9,000 where none is said; N of 0 is the folder as it is. ``--side`` makes them squares of
+so many pixels, as the releases of today are (299). Each step runs in a process of
 its own. Decoding the same files with Pillow, and doing nothing else, runs before and after the
 first scan and audit: machines differ, and one machine differs from minute to minute. Processor
 seconds change less than those of the clock where others work too, so both are given.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -36,18 +38,22 @@ def main() -> None:
     if sys.argv[1:2] == ["step"]:
         _step(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
         return
-    source = sys.argv[1] if len(sys.argv) > 1 else "-"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("source", nargs="?", default="-")
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES)
+    parser.add_argument("--side", type=int)
+    asked = parser.parse_args()
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    for size in map(int, sys.argv[2:]) if len(sys.argv) > 2 else SIZES:
+    for size in asked.sizes:
         with tempfile.TemporaryDirectory() as place:
-            print(_row(source, Path(place), size), flush=True)
+            print(_row(asked.source, Path(place), size, asked.side), flush=True)
 
 
-def _row(source: str, place: Path, size: int) -> str:
+def _row(source: str, place: Path, size: int, side: int | None) -> str:
     """Measure one size: decoding, the first time, decoding, the second time, one changed file."""
     folder, home = place / "set", place / "home"
     if size:
-        _copy(_originals(source, place), folder, size)
+        _copy(_originals(source, place), folder, size, side)
     else:
         shutil.copytree(source, folder)
     count = len(_images(folder))
@@ -82,14 +88,15 @@ def _originals(source: str, place: Path) -> list[Path]:
     return _images(write(PhantomSpec(), place / "phantoms") if source == "-" else Path(source))
 
 
-def _copy(files: list[Path], folder: Path, count: int) -> None:
+def _copy(files: list[Path], folder: Path, count: int, side: int | None) -> None:
     """Write ``count`` images, each an original with noise of three grey levels."""
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(files))
     for number in range(count):
         source = files[chosen[number % len(files)]]
         label = source.parent.parent.name if source.parent.name == "images" else source.parent.name
-        pixels = np.asarray(Image.open(source).convert("L"), dtype=np.float32)
+        image = Image.open(source).convert("L")
+        pixels = np.asarray(image.resize((side, side)) if side else image, dtype=np.float32)
         noisy = np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8)
         target = folder / label / f"{number}.png"
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,14 @@ from covidcore.data.audit_tables import (
 )
 from covidcore.data.index import Dataset
 from covidcore.wording import duration, interval, markdown, percent, visible
-from pages import explore_copies, explore_split, shared, shared_tasks
+from pages import (
+    explore_copies,
+    explore_filters,
+    explore_reads,
+    explore_split,
+    shared,
+    shared_tasks,
+)
 
 LEVELS = {
     "error": (":red[:material/error:]", "that will mislead"),
@@ -35,7 +42,7 @@ def draw(dataset: Dataset) -> None:
     if document is None:
         _bring_about(dataset, home, chosen)
         return
-    _findings(document)
+    _findings(dataset, document, chosen)
     _without_lungs(document)
     _sources(document)
     _leaks(document)
@@ -78,7 +85,7 @@ def _watch(fingerprint: str, home: Path, chosen: SplitSettings) -> None:
         audit_process.stop(dataset, home)
 
 
-def _findings(document: Figures) -> None:
+def _findings(dataset: Dataset, document: Figures, chosen: SplitSettings) -> None:
     """Each with its size, its consequence and what can be done; the gravest first."""
     found = document["findings"]
     if not found:
@@ -92,6 +99,9 @@ def _findings(document: Figures) -> None:
             if counts[level]
         )
     )
+    listed = set(explore_reads.findings(dataset, "") or {})
+    if chosen != SplitSettings():  # the gallery knows the sets of a recipe, not of every split
+        listed -= {"leak"}
     with st.grid(2, min_column_width=330):
         for one in found:
             with st.container(border=True, height="stretch"):
@@ -100,6 +110,18 @@ def _findings(document: Figures) -> None:
                 st.markdown(f"{LEVELS[one['level']][0]} **{markdown(one['title'])}**{badge}")
                 st.markdown(markdown(one["consequence"]))
                 st.markdown(f":material/build: {markdown(one['action'])}")
+                if one["kind"] in listed:
+                    st.button(
+                        "See the images", type="tertiary", icon=":material/photo_library:",
+                        key=f"see-{one['kind']}", on_click=_see, args=(one["kind"],),
+                    )  # fmt: skip
+
+
+def _see(kind: str) -> None:
+    """Open the gallery with the images of one finding; for the callback of a button."""
+    for key in explore_filters.LISTS:
+        st.session_state[key] = kind if key == "finding" else None
+    st.session_state.update(view="Images", dealt="", page=1)
 
 
 def _without_lungs(document: Figures) -> None:

@@ -34,17 +34,19 @@ class Chosen(NamedTuple):
     """The set of every image; None where the dataset can not be split."""
     repeats: Copies | None
     """Known only where copies were asked for."""
+    findings: "dict[str, NDArray[np.bool_]]"
+    """The images of each finding; empty where the dataset was not audited."""
 
 
 def draw(dataset: "Dataset") -> Chosen:
     """The filters, and the images that they leave."""
     index, home = dataset.index, shared.settings().home
-    findings = explore_reads.findings(dataset)
     with st.grid(4, min_column_width=150):
         label = _one_of("Class", "class", "All classes", dataset.classes)
         sources = sorted(index["source"].unique())
         source = _one_of("Source", "source", "All sources", sources, _source)
-        sets = _sets(dataset, split_of(dataset))
+        run = split_of(dataset)
+        sets, findings = _sets(dataset, run), explore_reads.findings(dataset, run)
         present = set() if sets is None else set(sets)
         known = [name for name in SET_NAMES if name in present]
         split = _one_of("Set", "split", "All sets", known, SET_NAMES.get)
@@ -56,7 +58,7 @@ def draw(dataset: "Dataset") -> Chosen:
         longer = _longer(dataset)
     wanted = Wanted(label, source, split, mode, longer, kind, group, finding)
     rows = gallery.choose(index, wanted, sets, repeats, findings)
-    return Chosen(rows, wanted != Wanted(), sets, repeats)
+    return Chosen(rows, wanted != Wanted(), sets, repeats, findings or {})
 
 
 def clear(dataset: "Dataset") -> None:

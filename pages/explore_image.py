@@ -107,13 +107,12 @@ def _picture(dataset: "Dataset", row: int) -> viewing.View | None:
 def _facts(dataset: "Dataset", row: int, chosen: Chosen) -> pd.DataFrame:
     """The image's row of the index, and what else is known of it, in words."""
     one = dataset.index.loc[row]
-    findings = explore_reads.findings(dataset) or {}
     facts = {
         "class": one["label"],
         "source": one["source"] or NOT_STATED,
         "patient": one["group"] or "unknown",
         "set": "" if chosen.sets is None else SET_NAMES[chosen.sets[row]],
-        "findings": ", ".join(NAMES[kind] for kind, rows in findings.items() if rows[row]),
+        "findings": ", ".join(NAMES[kind] for kind, rows in chosen.findings.items() if rows[row]),
         "size": f"{one['width']:,} x {one['height']:,} pixels",
         "mode": one["mode"],
         "file size": f"{one['bytes']:,} bytes",

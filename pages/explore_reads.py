@@ -1,5 +1,6 @@
 """What the views of the explore page read, kept between drawings."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from covidcore.data import audit, gallery, means, viewing
 from covidcore.data.audit_images import findings_of_images
 from covidcore.data.audit_leaks import picture_ids
 from covidcore.data.pixels import is_stored, squares
-from covidcore.errors import DataError
+from covidcore.errors import CovidcoreError, DataError
 from covidcore.wording import markdown, visible
 from pages import shared
 
@@ -64,21 +65,31 @@ def copies(fingerprint: str, home: Path) -> gallery.Copies:
     return gallery.copies(dataset.index, pictures)
 
 
-def findings(dataset: "Dataset") -> "dict[str, NDArray[np.bool_]] | None":
-    """The images of each finding; None where the dataset was not audited yet."""
+def findings(dataset: "Dataset", run: str) -> "dict[str, NDArray[np.bool_]] | None":
+    """The images of each finding; None where the dataset was not audited yet.
+
+    ``run`` says whose sets they are of which one may leak into another, as in ``sets``.
+    """
     home = shared.settings().home
     try:
         stamp = audit.file_of(dataset, home).stat().st_mtime_ns
     except OSError:
         return None
-    return _findings(dataset.fingerprint, home, stamp)
+    return _findings(dataset.fingerprint, run, home, stamp)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _findings(fingerprint: str, home: Path, stamp: int) -> "dict[str, NDArray[np.bool_]] | None":
+def _findings(
+    fingerprint: str, run: str, home: Path, stamp: int
+) -> "dict[str, NDArray[np.bool_]] | None":
     dataset = shared.open_dataset(fingerprint, home)
     audited = audit.measured(dataset, home)
-    return None if audited is None else findings_of_images(audited, dataset)
+    if audited is None:
+        return None
+    dealt = None
+    with contextlib.suppress(CovidcoreError):  # the overview says why there are no sets
+        dealt = sets(fingerprint, run, home)
+    return findings_of_images(audited, dataset, dealt)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

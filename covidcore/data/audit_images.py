@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covidcore.data.audit_leaks import LEAKS, known_from_training, picture_ids
 from covidcore.data.audit_pictures import RULES
 from covidcore.data.audit_sources import is_of_children
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from covidcore.data.index import Dataset
 
 NAMES = {
+    "leak": "Test images known from training",
     "exact_duplicates": "Exact copies",
     "near_duplicates": "Near copies",
     "label_conflicts": "One picture in several classes",
@@ -35,13 +37,16 @@ NAMES = {
 
 
 def findings_of_images(
-    measured: dict[str, Any], dataset: "Dataset"
+    measured: dict[str, Any], dataset: "Dataset", sets: NDArray[np.object_] | None = None
 ) -> dict[str, NDArray[np.bool_]]:
     """Kind -> which rows of the index ``(N,)``; kinds that list no image are left out.
 
     ``measured`` is what an audit keeps of a dataset, or its whole document. Of copies all are
-    listed, the first one too.
+    listed, the first one too. ``sets`` is the set of each row (``gallery.sets_of``); without it
+    nothing leaks.
     """
+    import pandas as pd
+
     index = dataset.index
 
     def files(names: Iterable[str]) -> NDArray[np.bool_]:
@@ -55,6 +60,11 @@ def findings_of_images(
         "unknown_sources": (index["source"] == "").to_numpy(),
         "unknown_patients": (index["group"] == "").to_numpy(),
     }
+    if sets is not None:
+        dealt = pd.DataFrame({"file": index["file"], "split": sets})
+        pictures = picture_ids(index, measured["near_pairs"])
+        known = known_from_training(index, dealt, pictures)
+        found["leak"] = files(known["file"][known[list(LEAKS)].any(axis=1)])
     for rule in RULES:
         found[rule] = files(one["file"] for one in measured["outliers"] if one["rule"] == rule)
-    return {kind: found[kind] for kind in NAMES if found[kind].any()}
+    return {kind: found[kind] for kind in NAMES if kind in found and found[kind].any()}

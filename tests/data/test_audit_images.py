@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from covidcore.data.audit import audit, file_of, measured
+from covidcore.data.audit import SplitSettings, audit, file_of, measured
 from covidcore.data.audit_images import NAMES, findings_of_images
+from covidcore.data.audit_leaks import deal, leaks, picture_ids
 from covidcore.data.audit_pictures import RULES
+from covidcore.data.gallery import sets_of
 from covidcore.data.index import Dataset, scan
 from covidcore.data.phantoms import PhantomSpec, write
 
@@ -60,6 +62,24 @@ def test_findings_of_classes_sources_and_patients(audited: tuple[Dataset, Path])
     assert np.flatnonzero(found["unknown_patients"]).tolist() == [5, 6]
     assert (found["own_sources"] == (index["label"] == "NORMAL")).all()
     assert "children" not in found
+
+
+def test_test_images_known_from_training_are_those_that_a_split_counts(
+    audited: tuple[Dataset, Path],
+) -> None:
+    dataset, home = audited
+    audit(dataset, home)
+    kept = measured(dataset, home)
+    assert kept is not None
+    dealt = deal(dataset, SplitSettings("50/20/30", seed=1, group_by="none"))
+    sets = sets_of(dataset.index, dealt)
+    pictures = picture_ids(dataset.index, kept["near_pairs"])
+    found = findings_of_images(kept, dataset, sets)["leak"]
+    assert found.sum() == leaks(dataset.index, dealt, pictures)["any"] > 0
+    assert set(sets[found]) == {"test"}
+    by_both = sets_of(dataset.index, deal(dataset, SplitSettings(group_by="both")))
+    assert "leak" not in findings_of_images(kept, dataset, by_both)
+    assert "leak" not in findings_of_images(kept, dataset)
 
 
 def test_every_finding_with_images_has_a_name() -> None:

@@ -61,6 +61,19 @@ def test_every_finding_with_consequence_and_cure(planted: tuple[Settings, Datase
     assert labels(page) & {"Run the audit", "Run it again", "Stop the audit"} == set()
 
 
+def test_from_a_finding_to_its_images(planted: tuple[Settings, Dataset], page) -> None:
+    document = stored(planted[1], planted[0].home)
+    assert document is not None
+    files = {file for group in document["label_conflicts"] for file in group}
+    page.button(key="see-label_conflicts").click().run()
+    assert not page.exception
+    assert page.segmented_control(key="view").value == "Images"
+    assert page.selectbox(key="finding").value == "label_conflicts"
+    assert f"**{len(files)}** of {len(planted[1].index)} images" in plain(page)
+    assert {one["kind"] for one in document["findings"]} > {"source_class", "label_conflicts"}
+    assert not [one for one in page.button if one.key == "see-source_class"]
+
+
 def test_leaks_under_both_splits(planted: tuple[Settings, Dataset], page) -> None:
     document = stored(planted[1], planted[0].home)
     assert document is not None
