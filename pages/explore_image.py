@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 VARIANTS = 8
 NEIGHBOURS = 8
+AUGMENTED = {
+    "standard": "turned by up to 8 degrees, moved by up to 6 %, scaled, brighter or darker by up "
+    "to a tenth",
+    "strong": "turned by up to 12 degrees, moved by up to 8 %, cut to as little as three quarters, "
+    "with other brightness, contrast, gamma and sharpness, some with painted borders and covered "
+    "corners",
+}
+"""Kinds of augmentation, with what they do."""
 
 
 def draw(dataset: "Dataset", row: int, chosen: Chosen) -> None:
@@ -167,15 +175,17 @@ def _liked(dataset: "Dataset", found: pd.DataFrame, key: str) -> None:
 
 def _augmented(dataset: "Dataset", row: int) -> None:
     """The square that training sees, and copies of it as training varies them."""
-    seed = st.number_input(
-        "Seed", 0, 9999, key="augment_seed", bind="query-params", width=160,
-        help="Another seed gives other copies.",
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox("Kind", AUGMENTED, key="augment_kind", bind="query-params", width=160)
+        seed = st.number_input(
+            "Seed", 0, 9999, key="augment_seed", bind="query-params", width=160,
+            help="Another seed gives other copies.",
+        )  # fmt: skip
     square = explore_reads.square(dataset, row)
     if square is None:
         st.warning("This file can not be read any more.")
         return
-    varied = shared.varied(square, VARIANTS, seed)
+    varied = shared.varied(square, VARIANTS, seed, kind)
     pictures = [
         ("as it is", square),
         *((f"varied, {at + 1}", one) for at, one in enumerate(varied)),
@@ -184,7 +194,6 @@ def _augmented(dataset: "Dataset", row: int) -> None:
         for words, picture in pictures:
             st.image(picture, caption=words, width="stretch", alt=f"The image {words}")
     st.caption(
-        "What recipes with augment=standard train on, at 224 pixels: turned by up to 8 degrees, "
-        "moved by up to 6 %, scaled, brighter or darker by up to a tenth. Never mirrored. What "
-        "comes in from beyond the border is black."
+        f"What recipes with augment={kind} train on, at 224 pixels: {AUGMENTED[kind]}. Never "
+        "mirrored. What comes in from beyond the border is black."
     )

@@ -208,12 +208,12 @@ def predictor(run: str, home: Path) -> "Predictor":
 
 
 @st.cache_data(max_entries=16, show_spinner="Varying the image")
-def varied(square: "NDArray[np.uint8]", count: int, seed: int) -> "NDArray[np.uint8]":
-    """Copies of an image as augmentation makes them, ``(count, S, S)``."""
+def varied(square: "NDArray[np.uint8]", count: int, seed: int, kind: str) -> "NDArray[np.uint8]":
+    """Copies of an image as a kind of augmentation makes them, ``(count, S, S)``."""
     from covidcore.training.variants import variants
 
     load_torch()
-    return variants(square, count, seed)
+    return variants(square, count, seed, kind)
 
 
 @st.cache_resource(show_spinner="Loading torch")

@@ -33,7 +33,11 @@ FIELDS = {
     ),
     "trainable": ("What is trained", "The last layer, the last stage too, or everything."),
     "image_size": ("Image size", "Pixels a side of what the network sees, 32 to 512."),
-    "augment": ("Augmentation", "Slight turns, shifts, brightness; never a mirror image."),
+    "augment": (
+        "Augmentation",
+        "Slight turns, shifts, brightness; strong goes further and hides borders and corners. "
+        "Never a mirror image.",
+    ),
     "schedule": ("Schedule", "How the learning rate changes: to zero along a cosine, say."),
     "weight_decay": ("Weight decay", "AdamW's; it keeps weights small."),
     "label_smoothing": ("Label smoothing", "0 to 0.5: how much certainty is held back."),

@@ -87,7 +87,7 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
     batches: Batches
     if recipe.trainable == "all":
         sizes = image_sizes(recipe.image_size, recipe.epochs, recipe.progressive)
-        batches = PixelBatches(pixels, spec, recipe.augment != "none", sizes, **rows)
+        batches = PixelBatches(pixels, spec, recipe.augment, sizes, **rows)
     else:
         stored = _activations(part, pixels, recipe, dataset, settings, phase)
         batches = ActivationBatches(stored, recipe.seed, **rows)

@@ -166,7 +166,7 @@ class Trial:
         if self.recipe.trainable == "all":
             sizes = (self.recipe.image_size,) * self.recipe.epochs
             noise = self.noise[np.arange(len(labels)) % _IMAGES]
-            return PixelBatches(noise, self.spec, varied, sizes, **rows)
+            return PixelBatches(noise, self.spec, self.recipe.augment, sizes, **rows)
         stored = self._activations(len(labels))
         return ActivationBatches([stored] * (VARIANTS if varied else 1), 0, **rows)
 

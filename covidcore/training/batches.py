@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from covidcore.model.preprocess import Preprocessing, normalise
-from covidcore.training.augment import augment
+from covidcore.training.augment import KINDS, augment
 from covidcore.training.loop import seeded
 from covidcore.training.precision import device
 from covidcore.training.sizes import image_sizes as image_sizes  # of the batches that are made here
@@ -57,28 +57,32 @@ class _Labelled(ABC):
 
 
 class PixelBatches(_Labelled):
-    """Normalised images, varied anew each time; for ``trainable="all"``."""
+    """Normalised images, varied anew each time; for ``trainable="all"``.
+
+    ``augmentation`` is a recipe's.
+    """
 
     def __init__(
         self,
         pixels: "NDArray[np.uint8]",
         spec: Preprocessing,
-        varied: bool,
+        augmentation: str,
         sizes: "tuple[int, ...]",
         **rows: "NDArray[np.int64] | int",
     ) -> None:
         super().__init__(**rows)  # type: ignore[arg-type]
-        self.pixels, self.spec, self.varied, self.sizes = pixels, spec, varied, sizes
+        self.pixels, self.spec, self.sizes = pixels, spec, sizes
+        self.bounds = KINDS.get(augmentation)
 
     def train(
         self, rows: torch.Tensor, epoch: int, generator: torch.Generator, share: slice = _ALL
     ) -> torch.Tensor:
         """Images ``(n, 3, size, size)`` for this epoch's size."""
         squares = self._squares(self.train_rows[rows[share].numpy()])
-        if self.varied:
+        if self.bounds:
             # Some stay as they are, as validation images are: to move one blurs it a little.
             plain = (torch.rand(len(rows), generator=generator) < PLAIN)[share]
-            varied = augment(squares, generator, len(rows), share)
+            varied = augment(squares, generator, len(rows), share, self.bounds)
             squares = torch.where(plain.to(squares.device)[:, None, None], squares.float(), varied)
         size = self.sizes[epoch - 1]
         if size != squares.shape[-1]:

@@ -19,7 +19,7 @@ CHOICES = {
     "arch": ARCHITECTURES,
     "trainable": ("head", "last_stage", "all"),
     "schedule": ("constant", "cosine", "one_cycle"),
-    "augment": ("none", "standard"),
+    "augment": ("none", "standard", "strong"),
     "class_weights": ("none", "balanced"),
     "group_by": GROUPINGS,
     "precision": ("auto", "fp32", "bf16"),
@@ -72,7 +72,8 @@ class Recipe:
     schedule: str = "cosine"
     """constant, cosine (to zero), or one_cycle (up for a quarter, then cosine to zero)."""
     augment: str = "standard"
-    """none, or standard: rotation, scale, shift, brightness, contrast; never a flip."""
+    """none, standard (rotation, scale, shift, brightness, contrast; never a flip), or strong: more
+    of each, gamma and blur, borders cut or painted over, corners covered (all trainable only)."""
     progressive: bool = False
     """Train the first epochs on smaller images (all trainable only)."""
     standardise: bool = False
@@ -118,6 +119,11 @@ class Recipe:
             raise RecipeError("weights is empty: use auto, imagenet, radiographs, none or a file.")
         if self.progressive and self.trainable != "all":
             raise RecipeError("progressive image sizes need trainable=all.")
+        if self.augment == "strong" and self.trainable != "all":
+            raise RecipeError(
+                "augment=strong needs trainable=all: of stored activations there are only four "
+                "versions of an image."
+            )
         if self.standardise and self.trainable != "head":
             raise RecipeError("standardise needs trainable=head.")
         if self.workers > 1 and self.batch_size < 2 * self.workers:

@@ -29,7 +29,7 @@ def batches() -> PixelBatches:
     rows = np.arange(24)
     pixels = np.stack([picture(seed, 32) for seed in rows])
     numbers = {"labels": rows % 3, "train_rows": rows[:16], "val_rows": rows[16:], "classes": 3}
-    return PixelBatches(pixels, SPEC, True, (32,) * 3, **numbers)
+    return PixelBatches(pixels, SPEC, "standard", (32,) * 3, **numbers)
 
 
 def tail_of(arch: str) -> nn.Sequential:

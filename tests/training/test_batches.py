@@ -35,7 +35,7 @@ def values(images: torch.Tensor) -> list[float]:
 
 
 def test_pixels_are_those_of_the_rows_in_their_order() -> None:
-    batches = PixelBatches(pixels(), IDENTITY, False, (64, 64), **ROWS)
+    batches = PixelBatches(pixels(), IDENTITY, "none", (64, 64), **ROWS)
     rows = torch.tensor([4, 0, 2])
     assert values(batches.train(rows, 1, seeded(1))) == [90, 70, 0]
     assert batches.train_labels(rows).tolist() == [LABELS[9], LABELS[7], LABELS[0]]
@@ -44,7 +44,7 @@ def test_pixels_are_those_of_the_rows_in_their_order() -> None:
 
 
 def test_validation_is_every_image_once_and_not_varied() -> None:
-    batches = PixelBatches(pixels(), IDENTITY, True, (32, 64), **ROWS)
+    batches = PixelBatches(pixels(), IDENTITY, "standard", (32, 64), **ROWS)
     images, labels = batches.validation(0)
     assert values(images) == [80, 10, 30]
     assert labels.tolist() == [LABELS[8], LABELS[1], LABELS[3]]
@@ -52,16 +52,25 @@ def test_validation_is_every_image_once_and_not_varied() -> None:
 
 
 def test_training_pixels_are_varied_by_the_generator() -> None:
-    batches = PixelBatches(pixels(), IDENTITY, True, (64,), **ROWS)
+    batches = PixelBatches(pixels(), IDENTITY, "standard", (64,), **ROWS)
     rows = torch.arange(6)
     first, again, other = (batches.train(rows, 1, seeded(n)) for n in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
+def test_strong_augmentation_is_asked_for_by_name() -> None:
+    rows = torch.arange(6)
+    made = [
+        PixelBatches(pixels(), IDENTITY, kind, (64,), **ROWS).train(rows, 1, seeded(1))
+        for kind in ("standard", "strong")
+    ]
+    assert not torch.equal(*made)
+
+
 def test_an_epoch_has_its_size() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (10, 64, 64), dtype=np.uint8)
-    batches = PixelBatches(noise, IDENTITY, False, (32, 64), **ROWS)
+    batches = PixelBatches(noise, IDENTITY, "none", (32, 64), **ROWS)
     small, full = (batches.train(torch.arange(6), epoch, seeded(1)) for epoch in (1, 2))
     assert small.shape == (6, 3, 32, 32)
     assert full.shape == (6, 3, 64, 64)

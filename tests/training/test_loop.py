@@ -46,7 +46,7 @@ def batches(size: int = IMAGES, varied: bool = True, unequal: bool = False) -> P
     return PixelBatches(
         pixels,
         SPEC,
-        varied,
+        "standard" if varied else "none",
         (32,) * 50,
         labels=labels,
         train_rows=rows[size // 3 :],

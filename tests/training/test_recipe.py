@@ -112,6 +112,9 @@ def test_nonsense_is_refused_with_the_value_in_the_sentence(field: str, text: st
 def test_combinations_that_can_not_be_trained_are_refused() -> None:
     with pytest.raises(RecipeError, match="trainable=all"):
         Recipe(trainable="head", progressive=True)
+    with pytest.raises(RecipeError, match="augment=strong needs trainable=all"):
+        Recipe(augment="strong")
+    assert Recipe(augment="strong", trainable="all").augment == "strong"
     with pytest.raises(RecipeError, match="trainable=head"):
         Recipe(trainable="all", standardise=True)
     with pytest.raises(
