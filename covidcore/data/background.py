@@ -32,7 +32,10 @@ def step_back() -> None:
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, _NICENESS - os.nice(0)))  # the child of such a process is nice already
     # Where Linux groups processes by session, niceness counts within the process's own session
-    # only, in which there is nobody else: the session has to be nice itself.
+    # only, in which there is nobody else: the session has to be nice itself. Not somebody else's,
+    # such as that of a terminal.
+    if os.name != "posix" or os.getsid(0) != os.getpid():
+        return
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
