@@ -1,5 +1,6 @@
 """The report of a run to take away, and what it can not report yet."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from covidcore.evaluation.report_answers import NOT_REPORTED, checklists
 from covidcore.evaluation.report_html import as_html
 from covidcore.evaluation.report_markdown import as_markdown
 from covidcore.jobs.info import RunInfo
-from covidcore.jobs.report import gather
+from covidcore.jobs.report import gather, stamp
 from pages import shared
 
 
@@ -21,7 +22,7 @@ def draw(run: RunInfo) -> None:
         "One file that needs nothing else: a model card, and the reporting items of CLAIM 2024 and "
         "TRIPOD+AI, filled from stored facts alone. Every number names the command that made it."
     )
-    document = gather(shared.store(), run.run)
+    document = _gathered(run.run, shared.settings().home, stamp(shared.store(), run.run))
     _files(run, compose(document))
     rows = checklists(document)
     names = st.segmented_control(
@@ -52,6 +53,11 @@ def draw(run: RunInfo) -> None:
         "What is to be measured is a command, or a view of this page. What is to be written no "
         "program can know: where labels come from, who paid, what it means for patients."
     )
+
+
+@st.cache_data(max_entries=8, show_spinner="Gathering what is stored")
+def _gathered(run: str, home: Path, stamp: str) -> dict[str, Any]:
+    return gather(shared.store(), run)
 
 
 def _files(run: RunInfo, report: Report) -> None:

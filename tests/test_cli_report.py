@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from covidcore.config import DISCLAIMER
+from covidcore.config import DISCLAIMER, Settings
 from covidcore.evaluation.report_answers import NOT_REPORTED
+from covidcore.jobs.report import stamp
+from covidcore.jobs.store import RunStore
 from tests.runs import Trained, trained
 from tests.test_cli import Ask, Run, ask, environment, run, sentence
 
@@ -57,7 +59,12 @@ def test_what_was_asked_for_later_is_reported(ask: Ask, one: Trained, home: Path
     ask("operate", one.run, "--positive", name, "--threshold", f"{name}=0.3", "--save")
     _, document = ask("report", one.run)
     assert "3 folds, 1 times" in said(document, "folds")
-    assert "Border alone" in said(document, "baselines")
+    assert "Border alone" in said(document, "baselines") and "warnings" in document["facts"]
+    (split,) = (home / "datasets" / one.dataset.fingerprint / "audit-splits").iterdir()
+    split.unlink()  # as after an audit of another split
+    other = ask("report", one.run)[1]
+    assert "Border alone" in said(other, "baselines") and "warnings" not in other["facts"]
+    assert "--seed" in items(other)["40"]["to_do"]
     assert f"{name} from 30.0 % on" in said(document, "operating")
     folder = home / "runs" / one.run
     contract = json.loads((folder / "contract.json").read_text())
@@ -99,3 +106,20 @@ def test_a_run_whose_dataset_is_gone_is_still_reported(ask: Ask, one: Trained, h
     assert status == 0
     assert "not on this machine" in said(document, "dataset")
     assert "sources" not in document["facts"] and "accuracy" in document["facts"]
+
+
+def test_a_stamp_changes_with_what_is_stored(one: Trained, ask: Ask, home: Path) -> None:
+    store = RunStore(Settings(home=home))
+    before = stamp(store, one.run)
+    assert stamp(store, one.run) == before
+    seen = {before}
+    for words in (
+        ("evaluate", one.run),
+        ("audit", one.dataset.fingerprint),
+        ("audit", one.dataset.fingerprint, "--seed", "3"),
+        ("operate", one.run, "--positive", one.dataset.classes[0], "--save"),
+        ("crossvalidate", one.run, "--folds", "3", "--repeats", "1"),
+    ):
+        assert ask(*words)[0] == 0
+        assert stamp(store, one.run) not in seen, words
+        seen.add(stamp(store, one.run))

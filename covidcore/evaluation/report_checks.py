@@ -34,7 +34,7 @@ def _leaks(d: Document) -> str:
 
 
 def _warnings(d: Document) -> Words:
-    if not d["audit"]:
+    if not d["audit"] or d["audit"]["findings"] is None:
         return ""
     found = [one for one in d["audit"]["findings"] if one["level"] != "info"]
     if not found:

@@ -4,11 +4,12 @@ Nothing is measured here but what costs no network: subgroups and thresholds are
 stored predictions. What somebody never asked for is None, and the report says so.
 """
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from covidcore import __version__, storage
-from covidcore.data.audit import SplitSettings, stored
-from covidcore.data.index import Dataset, load
+from covidcore.data.audit import SplitSettings, measured, stored
+from covidcore.data.index import Dataset, dataset_folder, load
 from covidcore.data.split import SPLITS
 from covidcore.errors import DataError
 from covidcore.evaluation import operating, predictions, report, subgroups
@@ -23,6 +24,8 @@ from covidcore.jobs.studies import read_result
 from covidcore.training.recipe import PRESETS, Recipe
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -48,6 +51,22 @@ def write(path: "Path", document: dict[str, Any]) -> None:
     """
     check_name(path)
     storage.write_text(path, _KINDS[path.suffix.lower()](report.compose(document)))
+
+
+def stamp(store: "RunStore", run: str) -> str:
+    """Another text whenever ``gather`` may find something else; costs a look at each file."""
+    folder, home = RunFolder(store.path(run)), store.settings.home
+    dataset = dataset_folder(home, store.job(run)["dataset"])
+    files = [*folder.path.iterdir(), *folder.folds.glob("*.json"), *folder.outside.glob("*.json")]
+    files += [*dataset.glob("*.json"), *dataset.glob("audit-splits/*.json")]
+    seen = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in _looked_at(files)]
+    return storage.sha256_bytes(storage.canonical_json(sorted(seen)))
+
+
+def _looked_at(files: "list[Path]") -> "Iterator[tuple[Path, os.stat_result]]":
+    for path in files:
+        with contextlib.suppress(OSError):  # a file that was just replaced
+            yield path, path.stat()
 
 
 def gather(store: "RunStore", run: str) -> dict[str, Any]:
@@ -166,11 +185,15 @@ def _counted(values: "pd.Series[str]") -> dict[str, int]:
 
 
 def _audit(dataset: Dataset, recipe: Recipe, store: "RunStore") -> dict[str, Any] | None:
-    """What of an audit is told, where one was made of this split."""
+    """What an audit found; ``findings`` are of the run's split, None for an audit of others."""
+    found = measured(dataset, store.settings.home)
+    if found is None:
+        return None
     chosen = SplitSettings(recipe.split, recipe.seed, recipe.group_by, recipe.exclude_sources)
-    found = stored(dataset, store.settings.home, chosen)
-    wanted = ("findings", "header_only", "border_only", "cramers_v", "leaks")
-    return found and {name: found[name] for name in wanted}
+    whole = stored(dataset, store.settings.home, chosen)
+    wanted = ("header_only", "border_only", "cramers_v")
+    kept = {name: found[name] for name in wanted}
+    return kept | {"findings": whole["findings"] if whole else None}
 
 
 def _folds(folder: RunFolder) -> list[dict[str, Any]]:
