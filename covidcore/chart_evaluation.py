@@ -85,7 +85,8 @@ def shares(rows: Sequence[Share], title: str, reference: float | None = None) ->
     )
     lows = [row.interval[0] if row.interval else row.value for row in rows]
     least = np.nanmin([*lows, *(row.value for row in rows)])
-    ends = [max(-0.02, np.floor(least * 20) / 20 - 0.02), 1.02]
+    low = max(-0.02, np.floor(least * 20) / 20 - 0.02)
+    ends = [low, 1 + 0.02 * (1 - low)]  # room for a dot at 100 %, and for no tick above it
     drawn.update_xaxes(_PER_CENT, title=title, range=ends)
     return drawn.update_layout(height=80 + 46 * len(rows))
 

@@ -115,7 +115,7 @@ def fold_spread(
     _means(drawn, ways, "ci", 0, "Mean of all folds", _INSIDE)
     _means(drawn, singles, "accuracy_ci", len(ways), "One split", _OUTSIDE)
     return _rows(drawn, [*ways, *singles]).update_xaxes(
-        title="Accuracy, with 95 % intervals", tickformat=".0%"
+        title="Accuracy, with 95 % intervals", tickformat=".1%"
     )
 
 

@@ -11,7 +11,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from covidcore import __version__, cli_data, cli_figures, cli_jobs, cli_outside, cli_sweeps, storage
+from covidcore import (
+    __version__,
+    cli_data,
+    cli_figures,
+    cli_jobs,
+    cli_outside,
+    cli_report,
+    cli_sweeps,
+    storage,
+)
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError
@@ -130,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("--folds", type=int, default=5)
     made.add_argument("--repeats", type=int, default=5)
+    text = "what is stored of a run, item by item of CLAIM 2024 and TRIPOD+AI"
+    made = verb("report", text, cli_report.report)
+    made.add_argument("run_id", metavar="RUN", help=run)
+    text = "a file to write, .html or .md; without one, Markdown is printed"
+    made.add_argument("--out", type=Path, metavar="FILE", help=text)
     made = verb("predict", "answers, or refusals, about files", _predict)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("file", nargs="+", type=Path, help="an image, or a folder of images")

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from covidcore.data.audit import stored
+from covidcore.data.audit import measured
 from covidcore.errors import DataError
 from covidcore.evaluation import curves, operating, predictions
 from covidcore.evaluation.marks import copies
@@ -60,8 +60,8 @@ def marks(run: str, dataset: str, home: Path) -> dict[str, str]:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def audited(dataset: str, home: Path, made: float) -> dict[str, Any] | None:
-    """The dataset's audit where somebody made one; ``made`` is when the file was written."""
-    return stored(shared.open_dataset(dataset, home), home)
+    """What an audit measured of the dataset, whatever the split; ``made``: when it was written."""
+    return measured(shared.open_dataset(dataset, home), home)
 
 
 def audit_of(run: RunInfo) -> dict[str, Any] | None:

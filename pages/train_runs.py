@@ -5,6 +5,7 @@ import streamlit as st
 
 from covidcore import charts
 from covidcore.errors import CovidcoreError
+from covidcore.jobs import ties
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo, matching
 from covidcore.jobs.store import RunStore
@@ -19,6 +20,7 @@ BADGES = {
     State.CANCELLED: ("orange", "stop_circle"),
     State.INTERRUPTED: ("orange", "power_off"),
 }
+PLACES = {ties.Place.BEST: "best", ties.Place.TIED: "= best", ties.Place.BEHIND: "behind"}
 _REMOVE, _REFUSED = "_runs_to_remove", "_not_removed"
 _FILTERS = ("state", "preset", "dataset", "text")
 
@@ -141,11 +143,13 @@ def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
         st.info("No run is like that.", icon=":material/info:")
         st.button("Show all runs", on_click=_forget_filters)
         return
+    places = ties.places(store, shown)
     rows = [
         {
             "name": visible(info.name),
             "state": info.state.value,
             "test accuracy": percent(info.accuracy),
+            "on the same images": PLACES.get(places.get(info.run), ""),
             "epoch": f"{info.epoch} of {info.epochs}",
             "preset": info.preset,
             "dataset": visible(info.dataset_name),
@@ -166,6 +170,11 @@ def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
         alt="All runs; select rows to open, compare or remove them",
         column_config={"created": st.column_config.DatetimeColumn(format="D MMM, HH:mm")},
     )["selection"]["rows"]
+    if places:
+        st.caption(
+            "“= best”: not distinguishable from the best run on the same test images, compared "
+            f"image by image. Looked at are the first {ties.MOST} finished runs of this table."
+        )
     _chosen(store, [shown[at] for at in selection if at < len(shown)])
 
 

@@ -19,7 +19,7 @@ ORDER = (
     *("jobs", "cli"),
 )
 WITH_THE_COMMAND_LINE = {
-    *("cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_sweeps"),
+    *("cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
     *("show", "show_audit", "show_outside", "doctor", "__main__"),
 }
 # For any room to use; they know nothing but one another and the errors.
@@ -34,7 +34,8 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit", "show_outside"),
     *("training/recipe", "model/weights", "inference/table"),
-    *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_sweeps", "show", "doctor"),
+    *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
+    *("show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
@@ -42,7 +43,7 @@ NO_TORCH = (
     *("jobs/estimate", "jobs/learned", "jobs/probe", "jobs/rates", "model/at_hand"),
     *("model/preprocess", "training/sizes", "training/stored", "training/variants"),
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
-    *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds"),
+    *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
 )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from covidcore.evaluation.intervals import pair
 from covidcore.evaluation.metrics import FloatArray, IntArray, mean_defined
-from covidcore.evaluation.resampling import bounds, group_codes, weights
+from covidcore.evaluation.resampling import bounds, group_codes, logit_bounds, weights
 
 GRID: FloatArray = np.linspace(0, 1, 101)
 """Places of the bands: false-positive rates of a ROC, recalls of a precision-recall curve."""
@@ -117,6 +117,8 @@ def auc_intervals(
 ) -> tuple[FloatArray, FloatArray]:
     """Intervals of each class's AUC ``(C, 2)``, and of their mean ``(2,)``, drawing whole groups.
 
+    Normal on the logit, its spread from the bootstrap.
+
     ``probabilities`` is ``(N, C)``, ``truth`` holds positions ``(N,)``. NaN with fewer than two
     groups, and for a class with all images or none.
     """
@@ -130,7 +132,19 @@ def auc_intervals(
             for often in weights(codes, resamples, seed)
         ]
     )
-    return bounds(drawn, confidence), bounds(mean_defined(drawn), confidence)
+    once = np.ones((len(truth), 1))
+    whole = np.array([areas(sweep(ranking, once))[0] for ranking in rankings])
+    least = np.array([_least(truth == at) for at in range(classes)])
+    return (
+        logit_bounds(drawn, whole, least, confidence),
+        logit_bounds(mean_defined(drawn), mean_defined(whole), least.min() / classes, confidence),
+    )
+
+
+def _least(positive: npt.NDArray[np.bool_]) -> float:
+    """Half of what one pair of images moves an area by."""
+    pairs = int(positive.sum()) * int((~positive).sum())
+    return 0.5 / max(pairs, 1)
 
 
 def curves(
@@ -173,13 +187,14 @@ def _curve(
     whole = bool(positive.any() and not positive.all())
     none, nowhere = np.full(1, np.nan), np.full((1, len(GRID)), np.nan)
     parts = drawn if drawn and whole else [(none, none, nowhere, nowhere)]
-    auc, precision, rates, precisions = (
-        bounds(np.concatenate(part), confidence) for part in zip(*parts, strict=True)
-    )
+    drawn_areas, *others = (np.concatenate(part) for part in zip(*parts, strict=True))
+    area = areas(once)[0]
+    auc = logit_bounds(drawn_areas, area, _least(positive), confidence)
+    precision, rates, precisions = (bounds(part, confidence) for part in others)
     thresholds = scores[ranking.order][ranking.ends][:, None]
     return Curve(
         n=int(positive.sum()),
-        auc=float(areas(once)[0]),
+        auc=float(area),
         auc_ci=pair(auc),
         average_precision=float(average_precisions(once)[0]) if whole else math.nan,
         average_precision_ci=pair(precision),

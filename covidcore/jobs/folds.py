@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from covidcore.data.index import Dataset
     from covidcore.jobs.store import RunStore
 
-_VERSION = 1
+VERSION = 1
 """Of what is measured; a change measures anew."""
 
 
@@ -33,7 +33,7 @@ def folds_study(store: "RunStore", run: str, folds: int = 5, repeats: int = 5) -
     return Study(
         folder,
         folder.folds / f"{folds}x{repeats}.json",
-        {"version": _VERSION},
+        {"version": VERSION},
         "covidcore.jobs.folds_process",
         str(store.settings.home),
         run,

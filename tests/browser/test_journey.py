@@ -1,5 +1,6 @@
 """What a person does on a first visit, in a real browser, on synthetic phantoms."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -98,9 +99,18 @@ def click_cell(page, truth: str, predicted: str) -> None:
     """Click the middle of one cell of the matrix, found by the axes' names."""
     expect(page.locator(".ytick text").first).to_be_visible()
     page.locator(".xtick text", has_text=predicted).scroll_into_view_if_needed()
-    x = page.locator(".xtick text", has_text=predicted).bounding_box()
-    y = page.locator(".ytick text", has_text=truth).bounding_box()
-    page.mouse.click(x["x"] + x["width"] / 2, y["y"] + y["height"] / 2)
+    for _ in range(60):  # until nothing moves any more, and the chart knows where the pointer is
+        x = page.locator(".xtick text", has_text=predicted).bounding_box()
+        y = page.locator(".ytick text", has_text=truth).bounding_box()
+        place = x["x"] + x["width"] / 2, y["y"] + y["height"] / 2
+        page.mouse.move(0, 0)
+        page.mouse.move(*place)
+        shown = page.locator(".hovertext").filter(has_text=truth).filter(has_text=predicted)
+        with contextlib.suppress(AssertionError):
+            expect(shown).to_be_visible(timeout=1000)
+            page.mouse.click(*place)
+            return
+    raise AssertionError(f"The cell {truth}, {predicted} was not found.")
 
 
 @pytest.mark.parametrize("path", PAGES)
