@@ -17,6 +17,7 @@ from pages import (
     evaluate_opened,
     evaluate_operating,
     evaluate_outside,
+    evaluate_stress,
     evaluate_subgroups,
     shared,
 )
@@ -30,6 +31,7 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
     "Compare": evaluate_compare.draw,
     "On another dataset": evaluate_outside.draw,
     "Leaks and folds": evaluate_folds.draw,
+    "Stress tests": evaluate_stress.draw,
 }
 
 shared.ensure_router()
