@@ -85,7 +85,7 @@ def _verdict(title: str, sign: str, text: str) -> None:
 def _lungs(found: dict[str, Any]) -> None:
     """Both tests in words, and their figures beside those of whole images and of chance."""
     out, only = found["lungs_out"], found["lungs_only"]
-    signs = {"untested": "none", "above_chance": "bad", "at_chance": "good"}
+    signs = {"untested": "none", "above_chance": "bad", "at_chance": "none"}
     _verdict("Lungs out", signs[out["finding"]], out["verdict"])
     signs = {"untested": "none", "above_chance": "good", "at_chance": "bad"}
     _verdict("Lungs only", signs[only["finding"]], only["verdict"])
@@ -188,5 +188,5 @@ def _ladder(run: "RunInfo", found: dict[str, Any]) -> None:
         with st.grid("auto", min_column_width=150):
             shared.thumbnail(squares[0], file, "unaltered")
             for level in CORRUPTIONS[kind].levels:
-                changed = corrupt(squares[:1], kind, level)[0]
-                shared.thumbnail(changed, file, f"{level:g} {CORRUPTIONS[kind].unit}")
+                said = f"{level:g} " * (len(CORRUPTIONS[kind].levels) > 1) + CORRUPTIONS[kind].unit
+                shared.thumbnail(corrupt(squares[:1], kind, level)[0], file, said)

@@ -130,7 +130,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         Corruption("contrast", "of the contrast taken away", (0.3, 0.6, 0.8), _contrast),
         Corruption("noise", "of the full scale, standard deviation", (0.02, 0.05, 0.15), _noise),
         Corruption("blur", "% of the side, standard deviation", (0.5, 1.0, 2.0), _blur),
-        Corruption("JPEG", "quality", (50, 20, 5), _jpeg),
+        Corruption("JPEG", "% quality", (50, 20, 5), _jpeg),
         Corruption("rotation", "degrees left or right", (5, 15, 30), _rotation),
         Corruption("scale", "% larger or smaller", (5, 15, 30), _scale),
         Corruption("inversion", "black and white swapped", (1,), _inversion),

@@ -21,6 +21,8 @@ LEAST_CELLS = 4
 """Cells a side under which a map is too coarse to tell the lungs from what is around them."""
 EVEN = 0.05
 """How far from 1 a ratio may be and still count as even, however sure it is."""
+_ONE_SIDED = 0.9
+"""Share of the answers from which it is told that they are all the same."""
 _RESAMPLES = 2000
 
 
@@ -67,12 +69,26 @@ def _counted(figures: dict[str, Any]) -> str:
     return f"{percent(figures['accuracy'])} of {figures['n']:,} images (95 %: {bounds_of})"
 
 
+def usual_answer(answers: IntArray, classes: Sequence[str]) -> dict[str, Any]:
+    """What is answered most often ``(N,)``, and about which share of the images."""
+    most = chance(answers, classes)
+    return {"answer": most.answer, "answer_share": most.share}
+
+
+def _one_sided(figures: dict[str, Any]) -> str:
+    """A sentence where nearly all answers are the same."""
+    if figures["answer_share"] < _ONE_SIDED:
+        return ""
+    return f" It answers “{figures['answer']}” about {percent(figures['answer_share'])} of them."
+
+
 def lungs_out(
     figures: dict[str, Any], whole: dict[str, Any], level: Chance, where: Where
 ) -> dict[str, str]:
     """Finding and verdict of images with the lungs black; ``whole``: of the same, unaltered.
 
-    Findings: above_chance, at_chance, and untested where the run is no better than chance anyway.
+    ``figures``: `accuracy` and `usual_answer`. Findings: above_chance, at_chance, and untested
+    where the run is no better than chance anyway.
     """
     if whole["accuracy_ci"][0] <= level.share:
         return _untested(whole, level)
@@ -87,7 +103,8 @@ def lungs_out(
     return {
         "finding": "at_chance",
         "verdict": f"{start}, not distinguishably more than the {percent(level.share)} of always "
-        f"answering “{level.answer}”: nothing shows that it answers by what is not lungs.",
+        f"answering “{level.answer}”: nothing shows that it answers by what is not lungs (or the "
+        f"black is too new to it).{_one_sided(figures)}",
     }
 
 
@@ -108,7 +125,7 @@ def lungs_only(
         "finding": "at_chance",
         "verdict": f"{start}, not distinguishably more than the {percent(level.share)} of always "
         f"answering “{level.answer}”: without the rest of the image it does not find its answers "
-        "(or the black around the lungs is too new to it).",
+        f"(or the black is too new to it).{_one_sided(figures)}",
     }
 
 
@@ -132,7 +149,9 @@ def ladder(kinds: Sequence[dict[str, Any]], whole: dict[str, Any], level: Chance
     if whole["accuracy_ci"][0] <= level.share:
         return _untested(whole, level)
     words = [
-        f"{one['kind']} ({one['falls_at']:g} {one['unit']})"
+        one["kind"]
+        if len(one["levels"]) == 1
+        else f"{one['kind']} ({one['falls_at']:g} {one['unit']})"
         for one in kinds
         if one["falls_at"] is not None
     ]

@@ -156,7 +156,13 @@ def _lungs(
     ):
         report("Lungs out, lungs only", step * len(subject.truth), 2 * len(subject.truth))
         answers[name] = subject.answers(alter(subject.pixels, subject.lungs.areas))
-    figures = {name: stress.accuracy(found == subject.truth) for name, found in answers.items()}
+    figures = {
+        name: {
+            **stress.accuracy(found == subject.truth),
+            **stress.usual_answer(found, subject.classes),
+        }
+        for name, found in answers.items()
+    }
     judges = {"lungs_out": stress.lungs_out, "lungs_only": stress.lungs_only}
     shown = np.concatenate(
         [np.flatnonzero(subject.truth == at)[:_EXAMPLES] for at in range(len(subject.classes))]

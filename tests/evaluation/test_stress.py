@@ -13,8 +13,9 @@ CHANCE = Chance(0.5, "NORMAL")
 MASKS, BOXES, BOTH = Where(40, 0), Where(0, 40), Where(30, 10)
 
 
-def figures(right: int, of: int = 100) -> dict:
-    return stress.accuracy(np.arange(of) < right)
+def figures(right: int, of: int = 100, answer_share: float = 0.5) -> dict:
+    usual = {"answer": "COVID-19", "answer_share": answer_share}
+    return {**stress.accuracy(np.arange(of) < right), **usual}
 
 
 def test_chance_is_the_share_of_the_largest_class() -> None:
@@ -22,8 +23,18 @@ def test_chance_is_the_share_of_the_largest_class() -> None:
 
 
 def test_accuracy_has_wilson_s_interval() -> None:
-    assert figures(90) == {"n": 100, "accuracy": 0.9, "accuracy_ci": list(wilson(90, 100))}
+    found = stress.accuracy(np.arange(100) < 90)
+    assert found == {"n": 100, "accuracy": 0.9, "accuracy_ci": list(wilson(90, 100))}
     assert math.isnan(figures(0, 0)["accuracy"])
+
+
+@pytest.mark.parametrize("judge", [stress.lungs_out, stress.lungs_only])
+def test_who_answers_always_the_same_is_told(judge) -> None:
+    usual = stress.usual_answer(np.array([0] * 19 + [1]), ("COVID-19", "NORMAL"))
+    assert usual == {"answer": "COVID-19", "answer_share": 0.95}
+    told = "It answers “COVID-19” about 95.0 % of them."
+    assert told in judge(figures(8, 100, 0.95), figures(98), CHANCE, MASKS)["verdict"]
+    assert "It answers" not in judge(figures(8), figures(98), CHANCE, MASKS)["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -80,13 +91,15 @@ def test_the_level_at_which_five_points_are_lost() -> None:
 
 def test_the_ladder_names_what_it_falls_by_and_what_not() -> None:
     kinds = [
-        {"kind": "noise", "unit": "of the scale", "falls_at": 0.05},
-        {"kind": "blur", "unit": "%", "falls_at": None},
+        {"kind": "noise", "unit": "of the scale", "falls_at": 0.05, "levels": [1, 2]},
+        {"kind": "blur", "unit": "%", "falls_at": None, "levels": [1, 2]},
     ]
     found = stress.ladder(kinds, figures(95), CHANCE)
     assert found["finding"] == "falls"
     assert "noise (0.05 of the scale). No level of blur does." in found["verdict"]
     assert stress.ladder(kinds[1:], figures(95), CHANCE)["finding"] == "holds"
+    swapped = {"kind": "inversion", "unit": "swapped", "falls_at": 1, "levels": [1]}
+    assert stress.ladder([swapped], figures(95), CHANCE)["verdict"].endswith("with inversion.")
     assert stress.ladder(kinds, figures(52), CHANCE)["finding"] == "untested"
 
 
