@@ -9,7 +9,7 @@ from covidcore.chart_style import PALETTE, QUIET, arms, empty, figure, label, st
 
 _LINE, _FALLEN = PALETTE[0], PALETTE[1]
 _COLUMNS = 3
-_ROW_HEIGHT = 190
+_ROW_HEIGHT = 200
 
 
 def parts(rows: Mapping[str, Mapping[str, Any]], chance: float) -> go.Figure:
@@ -69,7 +69,7 @@ def ladder(kinds: Sequence[Mapping[str, Any]], whole: float, fall: float) -> go.
         _COLUMNS,
         subplot_titles=[label(one["kind"]) for one in kinds],
         shared_yaxes=True,
-        vertical_spacing=0.32 / rows,
+        vertical_spacing=0.4 / rows,
         horizontal_spacing=0.04,
     )
     drawn = styled(grid)

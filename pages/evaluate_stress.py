@@ -39,7 +39,7 @@ def draw(run: "RunInfo") -> None:
         return
     _lungs(found)
     _examples(run, found["examples"])
-    _attention(found["attention"])
+    _attention(found)
     _sources(found["leave_one_source_out"])
     _ladder(run, found)
     st.caption(
@@ -82,12 +82,17 @@ def _verdict(title: str, sign: str, text: str) -> None:
     st.markdown(f"{_SIGNS[sign]} {markdown(text)}")
 
 
+def _praise(found: dict[str, Any]) -> str:
+    """The sign of what speaks for a run; of a box in place of lungs nothing does."""
+    return "none" if found["lungs"]["boxes"] else "good"
+
+
 def _lungs(found: dict[str, Any]) -> None:
     """Both tests in words, and their figures beside those of whole images and of chance."""
     out, only = found["lungs_out"], found["lungs_only"]
     signs = {"untested": "none", "above_chance": "bad", "at_chance": "none"}
     _verdict("Lungs out", signs[out["finding"]], out["verdict"])
-    signs = {"untested": "none", "above_chance": "good", "at_chance": "bad"}
+    signs = {"untested": "none", "above_chance": _praise(found), "at_chance": "bad"}
     _verdict("Lungs only", signs[only["finding"]], only["verdict"])
     st.plotly_chart(
         chart_stress.parts(
@@ -132,8 +137,9 @@ def _examples(run: "RunInfo", examples: list[dict[str, Any]]) -> None:
                     shared.thumbnail(square, title, f"answered {one[name]}")
 
 
-def _attention(found: dict[str, Any]) -> None:
-    signs = {"inside": "good", "outside": "bad", "even": "bad", "untested": "none"}
+def _attention(document: dict[str, Any]) -> None:
+    found = document["attention"]
+    signs = {"inside": _praise(document), "outside": "bad", "even": "bad", "untested": "none"}
     _verdict("Attention in lungs", signs[found["finding"]], found["verdict"])
 
 

@@ -131,8 +131,8 @@ def verdict(found: dict[str, Any]) -> dict[str, str]:
         return {
             "finding": "unlearnable",
             "verdict": f"Every source has classes of its own: {alone} That is {usual} with all "
-            "sources and 0.0 % without the image's own; nothing in these images can show that the "
-            "classes are told apart by anything but their sources.",
+            "sources and 0.0 % without the image's own. Whether classes of different sources are "
+            "told apart by anything but the source can not be told from these images.",
         }
     fallen = lost["ci"][0] > 0 and lost["groups"] > 1  # one patient has no interval
     meaning = (

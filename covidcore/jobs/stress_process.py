@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 Grey = NDArray[np.uint8]
 
-_EXAMPLES = 2
-"""Images of each class to look at."""
-
 
 def main(home: str, run: str) -> int:
     """Test one run."""
@@ -149,7 +146,7 @@ def _read(dataset: Dataset, rows: list[int], size: int, store: RunStore) -> Grey
 def _lungs(
     subject: _Subject, whole: dict[str, Any], level: Chance, where: Where, report: Report
 ) -> dict[str, Any]:
-    """Lungs out and lungs only, and some images to look at."""
+    """Lungs out and lungs only, and an image of each class to look at."""
     answers = {}
     for step, (name, alter) in enumerate(
         (("lungs_out", lungs.without), ("lungs_only", lungs.only))
@@ -165,7 +162,7 @@ def _lungs(
     }
     judges = {"lungs_out": stress.lungs_out, "lungs_only": stress.lungs_only}
     shown = np.concatenate(
-        [np.flatnonzero(subject.truth == at)[:_EXAMPLES] for at in range(len(subject.classes))]
+        [np.flatnonzero(subject.truth == at)[:1] for at in range(len(subject.classes))]
     )
     answers = {"whole": subject.predicted, **answers}
     return {
