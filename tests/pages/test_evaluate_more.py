@@ -145,7 +145,7 @@ def test_stress_tests_are_run_from_the_page(store: RunStore, open_page) -> None:
     study = stress_study(store, run)
     wait_until(lambda: study.standing().phase != "running", "the stress tests")
     found = study.stored()
-    assert found
+    assert found, study.standing()
     app.run()
     assert not app.error and not app.exception
     said = texts(app)
