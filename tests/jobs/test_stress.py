@@ -67,7 +67,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """Train on phantoms whose lungs are all healthy, with a cue that tells the first class."""
 
     def train(recipe: Recipe, **spec: Any) -> Trained:
-        asked = PhantomSpec(classes=TWO, size=64, signal=0, images_per_patient=1, **spec)
+        healthy = {"classes": TWO, "size": 64, "signal": 0, "images_per_patient": 1}
+        asked = PhantomSpec(**{**healthy, **spec})
         return trained(write(asked, tmp_path_factory.mktemp("cue") / "set"), recipe)
 
     return train
@@ -117,15 +118,15 @@ def test_a_planted_source_collapses_when_it_is_left_out(planted: Planted) -> Non
 
 
 def test_a_class_that_one_source_alone_has_can_not_be_learnt(planted: Planted) -> None:
-    run = planted(HEAD, images=90, cue="source")
+    run = planted(HEAD, images=90, cue="source", classes=(*TWO, "Viral Pneumonia"))
     found = storage.plain(leave_one_out(run.store, run.run, run.dataset, nothing))
     *others, own = found["sources"]
     assert own["source"] == "Hospital C"
     assert (own["unlearnable"], own["accuracy"]) == ([TWO[0]], 0)
-    assert own["reference"]["accuracy"] > 0.8
+    assert own["reference"]["accuracy"] > 0.6
     assert own["learnable"] == {"n": 0, "accuracy": None, "accuracy_ci": [None, None]}
     assert [one["unlearnable"] for one in others] == [[], []]
-    assert "45 of 90 images are of a class that no other source has" in found["verdict"]
+    assert "30 of 90 images are of a class that no other source has" in found["verdict"]
 
 
 def test_without_a_cue_no_source_matters(planted: Planted) -> None:
