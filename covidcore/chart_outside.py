@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from covidcore.chart_style import PALETTE, QUIET, empty, figure, label
+from covidcore.chart_style import PALETTE, QUIET, arms, empty, figure, label
 from covidcore.errors import DataError
 
 _INSIDE, _OUTSIDE = PALETTE[0], PALETTE[1]
@@ -57,27 +57,13 @@ def _points(
         mode="markers",
         name=name,
         marker={"color": colour, "size": 10},
-        error_x=_arms(values, bounds, colour),
+        error_x=arms(values, bounds, colour),
         hoverinfo="text",
         hovertext=[
             f"{label(title)}<br>{name}: {one[side]:.1%} of {one[f'{side}_n']:,}"
             for title, one in rows.items()
         ],
     )
-
-
-def _arms(
-    values: Sequence[float], bounds: Sequence[Sequence[float]], colour: str
-) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - value for value, (_, high) in zip(values, bounds, strict=True)],
-        "arrayminus": [value - low for value, (low, _) in zip(values, bounds, strict=True)],
-        "color": colour,
-        "thickness": 2,
-        "width": 5,
-    }
 
 
 def _rows(drawn: go.Figure, names: Sequence[str]) -> go.Figure:
@@ -139,7 +125,7 @@ def _means(
         mode="markers",
         name=name,
         marker={"color": colour, "size": 10},
-        error_x=_arms(values, [one[bounds] for one in rows.values()], colour),
+        error_x=arms(values, [one[bounds] for one in rows.values()], colour),
         hoverinfo="text",
         hovertext=[
             f"{label(title)}: {one['accuracy']:.1%} ({one[bounds][0]:.1%} to {one[bounds][1]:.1%})"

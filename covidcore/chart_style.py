@@ -54,7 +54,11 @@ def ink(rgb: Floats) -> str:
 
 def figure(*traces: object, legend: bool = False) -> go.Figure:
     """A figure on a transparent ground; its text takes the page's colour."""
-    result = go.Figure(list(traces))
+    return styled(go.Figure(list(traces)), legend)
+
+
+def styled(result: go.Figure, legend: bool = False) -> go.Figure:
+    """A figure that is there already, such as a grid of small ones, made to look like the rest."""
     result.update_layout(
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
@@ -80,6 +84,21 @@ def empty(text: str) -> go.Figure:
         font={"color": QUIET, "size": 14},
     )
     return result.update_xaxes(visible=False).update_yaxes(visible=False)
+
+
+def arms(
+    values: Sequence[float], bounds: Sequence[Sequence[float]], colour: str
+) -> dict[str, object]:
+    """Error bars from each value to the bounds of its interval."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for value, (_, high) in zip(values, bounds, strict=True)],
+        "arrayminus": [value - low for value, (low, _) in zip(values, bounds, strict=True)],
+        "color": colour,
+        "thickness": 2,
+        "width": 5,
+    }
 
 
 def bars(

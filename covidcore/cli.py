@@ -144,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("run_id", metavar="RUN", help=run)
     text = "a file to write, .html or .md; without one, Markdown is printed"
     made.add_argument("--out", type=Path, metavar="FILE", help=text)
+    text = "lungs out, a source left out, corruptions: what a run does on altered images"
+    verb("stress", text, cli_outside.stress).add_argument("run_id", metavar="RUN", help=run)
     made = verb("predict", "answers, or refusals, about files", _predict)
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("file", nargs="+", type=Path, help="an image, or a folder of images")

@@ -1,13 +1,14 @@
-"""The verbs that look past one split: evaluate, on other datasets too, and crossvalidate."""
+"""The verbs that look past one split: evaluate, on other datasets too, crossvalidate, stress."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from covidcore import cli_figures
 from covidcore.config import Settings
 from covidcore.errors import DataError
 from covidcore.show import Answer, Line
 from covidcore.show_outside import folds_described, opened_in_words, outside_described
+from covidcore.show_stress import stress_described
 
 if TYPE_CHECKING:
     from covidcore.jobs.studies import Report
@@ -63,7 +64,21 @@ def crossvalidate(options: argparse.Namespace, settings: Settings) -> Answer:
     return _public(document), folds_described(document), 0
 
 
-def _public(document: "dict[str, object]") -> "dict[str, object]":
+def stress(options: argparse.Namespace, settings: Settings) -> Answer:
+    """What altered test images, and sources left out, tell about a run; a look at its test set."""
+    from covidcore.jobs.openings import note_opened
+    from covidcore.jobs.store import RunStore
+    from covidcore.jobs.stress import stress_study
+
+    store = RunStore(settings)
+    run = store.find(options.run_id)
+    with Line() as line:
+        document = _public(stress_study(store, run).follow(_report(line)))
+    document["test_opened"] = times = note_opened(store.path(run))
+    return document, f"{stress_described(document)}\n{opened_in_words(times)}", 0
+
+
+def _public(document: "dict[str, Any]") -> "dict[str, Any]":
     return {name: value for name, value in document.items() if name != "stamp"}
 
 

@@ -18,6 +18,7 @@ from pages import (
     evaluate_operating,
     evaluate_outside,
     evaluate_report,
+    evaluate_stress,
     evaluate_subgroups,
     shared,
 )
@@ -31,6 +32,7 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
     "Compare": evaluate_compare.draw,
     "On another dataset": evaluate_outside.draw,
     "Leaks and folds": evaluate_folds.draw,
+    "Stress tests": evaluate_stress.draw,
     "Report": evaluate_report.draw,
 }
 

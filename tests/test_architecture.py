@@ -20,19 +20,19 @@ ORDER = (
 )
 WITH_THE_COMMAND_LINE = {
     *("cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
-    *("show", "show_audit", "show_outside", "doctor", "__main__"),
+    *("show", "show_audit", "show_outside", "show_stress", "doctor", "__main__"),
 }
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {
     *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
-    *("chart_files", "chart_images", "chart_outside", "chart_style"),
+    *("chart_files", "chart_images", "chart_outside", "chart_stress", "chart_style"),
     *("failpoints", "proportions", "wording"),
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
-    *("charts", "chart_*", "proportions", "show_audit", "show_outside"),
+    *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
     *("training/recipe", "model/weights", "inference/table"),
     *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
     *("show", "doctor"),
@@ -44,6 +44,7 @@ NO_TORCH = (
     *("model/preprocess", "training/sizes", "training/stored", "training/variants"),
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
     *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
+    "jobs/stress",
 )
 
 

@@ -1,4 +1,4 @@
-"""evaluate --by, compare and operate on real, small runs, as somebody at a shell sees them."""
+"""evaluate --by, compare, operate and stress on real, small runs, as somebody at a shell sees."""
 
 import shutil
 from pathlib import Path
@@ -114,3 +114,25 @@ def test_the_cheapest_threshold_and_nonsense(
         status, out, err = run("operate", found, *options)
         assert (status, out) == (1, "")
         assert words in sentence(err)
+
+
+def test_stress(ask: Ask, run: Run, two: tuple[Trained, Trained]) -> None:
+    name = two[1].run
+    status, document = ask("stress", name[:8])
+    assert status == 0
+    assert (document["run"], document["test_opened"]) == (name, 1)
+    assert "stamp" not in document
+    assert document["lungs"] == {"masks": document["n"], "boxes": 0}
+    for part in ("lungs_out", "lungs_only"):
+        low, high = document[part]["accuracy_ci"]
+        assert low <= document[part]["accuracy"] <= high and document[part]["verdict"]
+    sources = document["leave_one_source_out"]
+    assert {one["source"] for one in sources["sources"]} == {"Hospital A", "Hospital B"}
+    assert document["command"] == f"python -m covidcore stress {name}"
+    status, out, _ = run("stress", name)
+    assert status == 0
+    for part in ("Lungs out", "Lungs only", "Attention in lungs", "Leave one source out"):
+        assert f"{part}: " in out
+    assert sources["verdict"] in out and document["corruptions_verdict"] in out
+    assert "shown 2 times" in out  # each time it is shown is a look at the test images
+    assert "no run" in sentence(run("stress", "0123")[2])

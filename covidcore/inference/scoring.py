@@ -1,4 +1,4 @@
-"""Logits of a finished model on images of a dataset, read from their files."""
+"""Logits of a finished model on images of a dataset, read from their files or given as squares."""
 
 import os
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from torch import nn
 
 from covidcore.data.facts import Progress
 from covidcore.data.pixels import read_square
+from covidcore.model.explain import grad_cam
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.precision import autocast, device
 
@@ -51,4 +52,38 @@ def score(
             parts.append(logits.double().cpu().numpy())
             if progress:
                 progress(min(start + _BATCH, len(files)), len(files))
+    return np.concatenate(parts)
+
+
+@torch.inference_mode()
+def score_squares(
+    model: nn.Module,
+    spec: Preprocessing,
+    squares: NDArray[np.uint8],
+    precision: str,
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """Logits ``(N, C)`` of grey squares ``(N, S, S)`` of the model's own size."""
+    model = model.to(device()).eval()
+    parts = []
+    for start in range(0, len(squares), _BATCH):
+        batch = torch.from_numpy(np.array(squares[start : start + _BATCH])).to(device())
+        with autocast(precision):
+            logits = model(normalise(batch, spec))
+        parts.append(logits.double().cpu().numpy())
+        if progress:
+            progress(min(start + _BATCH, len(squares)), len(squares))
+    return np.concatenate(parts)
+
+
+def maps_of_squares(
+    model: nn.Module, arch: str, spec: Preprocessing, squares: NDArray[np.uint8], precision: str
+) -> NDArray[np.float32]:
+    """Grad-CAM ``(N, h, w)`` of the class that the model answers, of squares ``(N, S, S)``."""
+    model = model.to(device())
+    parts = []
+    for start in range(0, len(squares), _BATCH):
+        batch = torch.from_numpy(np.array(squares[start : start + _BATCH])).to(device())
+        with autocast(precision):
+            parts.append(grad_cam(model, arch, normalise(batch, spec)))
     return np.concatenate(parts)

@@ -1,21 +1,66 @@
-"""Features of a dataset before the head: those of the frozen backbone a run started from."""
+"""Features of a dataset before the head: those of the frozen backbone a run started from.
 
+And what heads of a run are trained on in place of the whole run: `folds`, `stress`.
+"""
+
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from covidcore.config import Settings
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset
 from covidcore.data.pixels import pixel_array
+from covidcore.evaluation.metrics import IntArray, class_positions
+from covidcore.jobs.store import RunStore
 from covidcore.jobs.studies import Report
 from covidcore.model.preprocess import Preprocessing
 from covidcore.model.weights import Weights
-from covidcore.training.recipe import Recipe
+from covidcore.training.recipe import PRESETS, Recipe
 from covidcore.training.stored import FrozenName, is_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def head_recipe(recipe: Recipe) -> Recipe:
+    """How the head is trained: as the run did, or as ``quick`` does where the run trains more."""
+    if recipe.trainable == "head":
+        return recipe
+    names = ("arch", "weights", "image_size", "class_weights", "seed", "precision", "group_by")
+    quick = PRESETS["quick"].recipe
+    return replace(quick, **{name: getattr(recipe, name) for name in names})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The images of a run, and what their heads are trained on."""
+
+    rows: pd.DataFrame
+    """Of the index, with split; without the sources that the run leaves out."""
+    truth: IntArray
+    features: "NDArray[np.float16]"
+    classes: tuple[str, ...]
+    recipe: Recipe
+    """Of the head."""
+
+
+def subject_of(store: RunStore, run: str, dataset: Dataset, report: Report) -> Subject:
+    """The images that ``run`` trained, validated and tested on, with features of each.
+
+    Raises: as ``head_features``.
+    """
+    job, recipe = store.job(run), store.recipe(run)
+    head, start = head_recipe(recipe), Weights(**job["weights"])
+    features = head_features(head, start, dataset, store.settings, report)
+    index = dataset.index.reset_index(drop=True)
+    sets = index["file"].map(store.split(run).set_index("file")["split"])
+    rows = index.assign(split=sets)[sets.notna()]
+    classes = tuple(job["classes"])
+    truth = class_positions(rows["label"], classes)
+    return Subject(rows, truth, np.asarray(features[rows.index.to_numpy()]), classes, head)
 
 
 def head_features(

@@ -91,6 +91,7 @@ class RunFolder:
         self.openings = path / "opened.json"
         self.outside = path / "outside"
         self.folds = path / "folds"
+        self.stress = path / "stress.json"
         self.tensors = path / "best.safetensors"
         self.contract = path / "contract.json"
         self.operating = path / "operating.json"

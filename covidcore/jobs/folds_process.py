@@ -8,25 +8,21 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from covidcore.config import Settings
 from covidcore.data.index import load
 from covidcore.data.split import group_ids
 from covidcore.evaluation import folds
-from covidcore.evaluation.metrics import IntArray, class_positions
+from covidcore.evaluation.metrics import IntArray
+from covidcore.jobs.features import Subject, subject_of
 from covidcore.jobs.folder import now
 from covidcore.jobs.folds import folds_study, leak_ledger
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.studies import Report
-from covidcore.model.weights import Weights
 from covidcore.proportions import wilson
-from covidcore.training.recipe import PRESETS, Recipe
 
 GROUPINGS = ("none", "patient", "both")
 """Folds are dealt in each of these ways, and in that of the run."""
@@ -47,28 +43,6 @@ def main(home: str, run: str, count: str, repeats: str) -> int:
     return folds_study(store, run, int(count), int(repeats)).work(answer)
 
 
-def head_recipe(recipe: Recipe) -> Recipe:
-    """How the head is trained: as the run did, or as ``quick`` does where the run trains more."""
-    if recipe.trainable == "head":
-        return recipe
-    names = ("arch", "weights", "image_size", "class_weights", "seed", "precision", "group_by")
-    quick = PRESETS["quick"].recipe
-    return replace(quick, **{name: getattr(recipe, name) for name in names})
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """The images of a run, and what their heads are trained on."""
-
-    rows: pd.DataFrame
-    """Of the index, with split; without the sources that the run leaves out."""
-    truth: IntArray
-    features: NDArray[np.float16]
-    classes: tuple[str, ...]
-    recipe: Recipe
-    """Of the head."""
-
-
 def examine(store: RunStore, run: str, count: int, repeats: int, report: Report) -> dict[str, Any]:
     """The document of ``crossvalidate``.
 
@@ -81,7 +55,7 @@ def examine(store: RunStore, run: str, count: int, repeats: int, report: Report)
     ways = list(dict.fromkeys((*GROUPINGS, recipe.group_by)))
     report("Looking for copies", 0, 0)
     leaks = leak_ledger(store, run, dataset)
-    subject = _subject(store, run, dataset, report)
+    subject = subject_of(store, run, dataset, report)
     groups = {way: group_ids(subject.rows, way) for way in ways}
     fold = {
         way: folds.deal(subject.truth, groups[way], count, repeats, recipe.seed, subject.classes)
@@ -118,22 +92,8 @@ def examine(store: RunStore, run: str, count: int, repeats: int, report: Report)
     }
 
 
-def _subject(store: RunStore, run: str, dataset: Any, report: Report) -> _Subject:
-    from covidcore.jobs.features import head_features
-
-    job, recipe = store.job(run), store.recipe(run)
-    head, start = head_recipe(recipe), Weights(**job["weights"])
-    features = head_features(head, start, dataset, store.settings, report)
-    index = dataset.index.reset_index(drop=True)
-    sets = index["file"].map(store.split(run).set_index("file")["split"])
-    rows = index.assign(split=sets)[sets.notna()]
-    classes = tuple(job["classes"])
-    truth = class_positions(rows["label"], classes)
-    return _Subject(rows, truth, np.asarray(features[rows.index.to_numpy()]), classes, head)
-
-
 def _answers(
-    subject: _Subject, fold: dict[str, IntArray], report: Report
+    subject: Subject, fold: dict[str, IntArray], report: Report
 ) -> tuple[dict[str, IntArray], dict[str, Any]]:
     """What every image is answered ``(R, N)`` in each way by the head that has not seen its fold.
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
 from covidcore.data.index import Dataset
-from covidcore.errors import DataError, RunError
 from covidcore.evaluation.outside import check_mapping, suggested_mapping
 from covidcore.jobs.folder import RunFolder
-from covidcore.jobs.studies import Study, read_result
+from covidcore.jobs.studies import Study, read_result, stamp_of_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +39,7 @@ def outside_study(
     return Study(
         folder,
         folder.outside / f"{dataset.fingerprint}-{key}.json",
-        _stamp(folder),
+        stamp_of_checkpoint(folder, _VERSION),
         "covidcore.jobs.outside_process",
         str(store.settings.home),
         run,
@@ -49,21 +48,10 @@ def outside_study(
     )
 
 
-def _stamp(folder: RunFolder) -> dict[str, Any]:
-    """What a result depends on beside its name: the very checkpoint."""
-    try:
-        checkpoint = storage.read_json(folder.contract)["sha256"]
-    except (DataError, KeyError, TypeError) as error:
-        raise RunError(
-            f"The run {folder.run} has no model: wait for its end, or resume it."
-        ) from error
-    return {"version": _VERSION, "checkpoint": checkpoint}
-
-
 def outside_results(store: "RunStore", run: str) -> list[dict[str, Any]]:
     """What is known of a run on other datasets, the newest first; each has its ``key``."""
     folder = RunFolder(store.path(run))
-    stamp = _stamp(folder)
+    stamp = stamp_of_checkpoint(folder, _VERSION)
     found = [(path, read_result(path, stamp)) for path in folder.outside.glob("*-*.json")]
     kept = [{**document, "key": path.stem} for path, document in found if document]
     return sorted(kept, key=lambda document: str(document["created"]), reverse=True)
@@ -72,7 +60,7 @@ def outside_results(store: "RunStore", run: str) -> list[dict[str, Any]]:
 def outside_under_way(store: "RunStore", run: str) -> dict[str, Study]:
     """The studies of a run that a process is at, by their ``key``."""
     folder = RunFolder(store.path(run))
-    stamp = _stamp(folder)
+    stamp = stamp_of_checkpoint(folder, _VERSION)
     found = {
         path.parent.name: Study(folder, path.parent.with_suffix(".json"), stamp, "")
         for path in folder.outside.glob("*-*/lock")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from covidcore import storage
 from covidcore.data.background import Task
-from covidcore.errors import DataError, Stopped
+from covidcore.errors import DataError, RunError, Stopped
 from covidcore.jobs.folder import RunFolder
 
 Phase = Literal["absent", "running", "stopped", "failed", "done"]
@@ -130,3 +130,17 @@ def read_result(path: Path, stamp: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(found, dict) or found.get("stamp") != storage.plain(stamp):
         return None
     return found
+
+
+def stamp_of_checkpoint(folder: RunFolder, version: int) -> dict[str, Any]:
+    """What an answer depends on that comes from the run's own model: that very checkpoint.
+
+    ``version`` is of what is measured. Raises: RunError where the run has no model.
+    """
+    try:
+        checkpoint = storage.read_json(folder.contract)["sha256"]
+    except (DataError, KeyError, TypeError) as error:
+        raise RunError(
+            f"The run {folder.run} has no model: wait for its end, or resume it."
+        ) from error
+    return {"version": version, "checkpoint": checkpoint}

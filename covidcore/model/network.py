@@ -124,6 +124,19 @@ def head_name(arch: str) -> str:
     return _ANATOMY[arch].head
 
 
+def at_pooling(model: nn.Module, arch: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """Divide a network where its last convolutions end: before the pooling, and from it on.
+
+    Running one after the other is the network's own forward pass; what lies between are maps
+    ``(N, K, h, w)``. Both share the network's parameters, and are set to evaluation.
+    """
+    anatomy = _ANATOMY[arch]
+    body = anatomy.body(model)  # ends in the pooling and the flattening
+    head = [*anatomy.before_head(model), model.get_submodule(anatomy.head)]
+    front, back = body[:-2], [*body[-2:], *anatomy.neck(model), *head]
+    return nn.Sequential(*front).eval(), nn.Sequential(*back).eval()
+
+
 def cut(
     model: nn.Module, arch: str, trainable: str, pretrained: bool = True
 ) -> tuple[nn.Sequential, Tail]:

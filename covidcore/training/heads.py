@@ -117,11 +117,12 @@ class _Heads:
         return means[..., None], scale[..., None]
 
     def _class_weights(self, classes: int) -> torch.Tensor:
-        """What an image of each class counts ``(M, C)``."""
+        """What an image of each class counts ``(M, C)``; one that a head never sees, nothing."""
         if self.recipe.class_weights == "none":
             return torch.ones(len(self.rows), classes)
         counts = torch.stack([self.labels[rows].bincount(minlength=classes) for rows in self.rows])
-        return counts.sum(dim=1, keepdim=True) / (classes * counts.float())
+        weight = counts.sum(dim=1, keepdim=True) / (classes * counts.float())
+        return torch.where(counts > 0, weight, 0.0)
 
     def _order(self, epoch: int, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The images of each step ``(M, steps, B)`` and which of these places are filled."""

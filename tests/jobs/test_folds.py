@@ -14,8 +14,8 @@ from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.errors import DataError
 from covidcore.evaluation.folds import bought, deal
 from covidcore.jobs import folds_process
+from covidcore.jobs.features import head_recipe
 from covidcore.jobs.folds import folds_study, leak_ledger
-from covidcore.jobs.folds_process import head_recipe
 from covidcore.jobs.store import RunStore
 from covidcore.proportions import wilson
 from covidcore.training.heads import train_heads

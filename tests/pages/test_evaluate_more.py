@@ -1,4 +1,4 @@
-"""The evaluate page beyond one split: another dataset, leaks and folds, looks at the test set."""
+"""The evaluate page beyond one split: other datasets, folds, stress tests, looks at the set."""
 
 import shutil
 from pathlib import Path
@@ -12,10 +12,12 @@ from covidcore.jobs.folds import folds_study
 from covidcore.jobs.openings import times_opened
 from covidcore.jobs.outside import outside_results, outside_study
 from covidcore.jobs.store import RunStore
+from covidcore.jobs.stress import stress_study
+from covidcore.wording import markdown
 from tests.pages.conftest import click, texts
-from tests.runs import wait_until
+from tests.runs import SHORT, wait_until
 
-OUTSIDE, FOLDS = "On another dataset", "Leaks and folds"
+OUTSIDE, FOLDS, STRESS = "On another dataset", "Leaks and folds", "Stress tests"
 
 
 @pytest.fixture
@@ -133,6 +135,31 @@ def test_folds_are_trained_from_the_page(store: RunStore, open_page) -> None:
     assert shown.loc["Folds by patient", "groups"] == str(found["groupings"]["patient"]["groups"])
 
 
+def test_stress_tests_are_run_from_the_page(store: RunStore, open_page) -> None:
+    dataset = load(store.job(store.find("latest"))["dataset"], store.settings.home)
+    run = store.submit(SHORT, dataset, "a small one").run  # of 32 pixels: a matter of seconds
+    wait_until(lambda: store.info(run).state.ended, "the run")
+    app = view(open_page("evaluate", run=run), STRESS)
+    assert not app.get("plotly_chart")
+    click(app, "Run the stress tests")
+    study = stress_study(store, run)
+    wait_until(lambda: study.standing().phase != "running", "the stress tests")
+    found = study.stored()
+    assert found, study.standing()
+    app.run()
+    assert not app.error and not app.exception
+    said = texts(app)
+    for one in ("lungs_out", "lungs_only", "attention", "leave_one_source_out"):
+        assert markdown(found[one]["verdict"]) in said
+    assert markdown(found["corruptions_verdict"]) in said
+    assert found["command"] in said and found["command"].endswith(f"stress {run}")
+    assert list(app.dataframe[0].value["source left out"]) == ["Hospital A", "Hospital B"]
+    for example in found["examples"]:
+        assert markdown(example["file"]) in said
+    app.selectbox(key="stress_kind").set_value("markers").run()
+    assert not app.exception
+
+
 def test_the_views_do_not_import_torch(store: RunStore, open_page, other: Path) -> None:
     import subprocess
     import sys
@@ -144,7 +171,7 @@ import sys
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file({str(ENTRY)!r}, default_timeout=60)
 app.switch_page("pages/evaluate.py").run()
-for name in ({OUTSIDE!r}, {FOLDS!r}):
+for name in ({OUTSIDE!r}, {FOLDS!r}, {STRESS!r}):
     app.segmented_control(key="view").set_value(name).run()
     assert not app.exception and app.title
 print("torch" in sys.modules)
