@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 IMAGES = 600
 """Test images that are looked at with lungs out and lungs only, at most."""
-LADDER_IMAGES = 150
+LADDER_IMAGES = 120
 """Of these, so many on the ladder of corruptions, which is 26 looks at each, and by Grad-CAM."""
 _VERSION = 1
 """Of what is measured; a change measures anew."""

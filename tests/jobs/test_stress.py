@@ -57,7 +57,7 @@ def one_thread() -> None:
 
 @pytest.fixture
 def short_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One corruption of ten images in place of nine of 150."""
+    """One corruption of ten images in place of nine of 120."""
     monkeypatch.setattr(stress_process, "CORRUPTIONS", {"inversion": CORRUPTIONS["inversion"]})
     monkeypatch.setattr(stress_process, "LADDER_IMAGES", 10)
 

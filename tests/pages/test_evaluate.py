@@ -9,7 +9,7 @@ import pytest
 from covidcore.config import Settings
 from covidcore.data.audit import audit
 from covidcore.data.sources import resolve
-from covidcore.evaluation import operating, predictions
+from covidcore.evaluation import compare, operating, predictions
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
@@ -242,3 +242,14 @@ def test_the_matrix_can_be_taken_away(trained, open_page) -> None:
     app = open_page("evaluate")
     names = [one.proto.label for one in app.get("download_button")]
     assert {"PNG", "SVG", "Download as CSV"} <= set(names)
+
+
+def test_ties_are_shown_in_the_table_of_runs(trained, second_run, open_page) -> None:
+    runs = [info.run for info in trained.list() if info.state is State.DONE]
+    tables = {run: trained.predictions(run) for run in runs}
+    (pair,) = compare.compare(tables, trained.job(second_run)["classes"])["pairs"]
+    assert pair["verdict"] == compare.SAME  # on so few images
+    app = open_page("train")
+    table = app.dataframe[-1].value.set_index("run")["on the same images"]
+    assert dict(table) == {run[:8]: "= best" for run in runs}
+    assert "not distinguishable from the best" in texts(app)

@@ -91,3 +91,16 @@ def test_progress_counts_every_step(data: tuple[np.ndarray, np.ndarray]) -> None
     total = 4 * (7 + 3)
     assert told[-1] == (total, total)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_a_class_that_is_never_seen_leaves_the_others_alone(
+    data: tuple[np.ndarray, np.ndarray], weights: str
+) -> None:
+    features, labels = data
+    seen = (labels != 1)[None]
+    recipe = replace(QUICK, epochs=12, class_weights=weights, label_smoothing=0.1)
+    logits = train_heads(features, labels, seen, CLASSES, recipe)[0]
+    assert np.isfinite(logits).all()
+    answers = logits[:, [0, 2]].argmax(axis=1) * 2
+    assert (answers == labels)[seen[0]].mean() > 0.9
