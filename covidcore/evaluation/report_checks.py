@@ -93,25 +93,12 @@ def _outside(d: Document) -> list[Said]:
 
 def _stress(d: Document) -> str:
     found = d["stress"] or {}
-    said = []
-    for key, name in (("lungs_out", "Lungs blacked out"), ("lungs_only", "Lungs only")):
-        one = found.get(key)
-        if one:
-            ends = share(one.get("accuracy"), one.get("accuracy_ci"))
-            said.append(f"{name}: accuracy {ends}. {one.get('verdict', '')}".strip())
-    if found.get("corruptions_verdict"):
-        said.append(found["corruptions_verdict"])
-    return " ".join(said)
+    verdicts = [(found.get(key) or {}).get("verdict") for key in ("lungs_out", "lungs_only")]
+    return " ".join(one for one in (*verdicts, found.get("corruptions_verdict")) if one)
 
 
 def _attention(d: Document) -> str:
-    one = (d["stress"] or {}).get("attention")
-    if not one or one.get("share") is None:
-        return ""
-    return (
-        f"Grad-CAM on {one['n']:,} images: {percent(one['share'])} of its mass lies in the lungs, "
-        f"which are {percent(one['area'])} of the picture. {one.get('verdict', '')}"
-    ).strip()
+    return ((d["stress"] or {}).get("attention") or {}).get("verdict") or ""
 
 
 def _leave_one_source_out(d: Document) -> str:
