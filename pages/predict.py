@@ -5,7 +5,8 @@ from typing import Any
 import streamlit as st
 
 from covidcore import charts
-from covidcore.data.decode import decode
+from covidcore.data.decode import Limits, decode
+from covidcore.data.filenames import KINDS_READ
 from covidcore.data.pixels import resize
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.inference.table import as_csv, as_table
@@ -14,6 +15,7 @@ from covidcore.wording import markdown, percent, visible
 from pages import shared
 
 MOST_FILES = 50
+LIMITS = Limits()
 
 
 def answers(
@@ -70,8 +72,7 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
         st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
         st.stop()
     uploads = st.file_uploader(
-        "Radiographs: PNG, JPEG or DICOM, 32 to 12,000 pixels a side, 25 MB each, "
-        f"{MOST_FILES} at once",
+        f"Radiographs: {KINDS_READ}, {LIMITS.in_words()}; {MOST_FILES} at once",
         accept_multiple_files=True,
         key="uploads",
     )
