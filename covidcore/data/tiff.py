@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from covidcore.data.containers import MAX_PARTS, Container, crowded, damaged
 from covidcore.errors import DecodeError
 
-SIGNATURE = rb"II\*\0|MM\0\*"
+SIGNATURE = rb"(?:II\*\0|MM\0\*)(?!.{124}DICM)"
+"""Not what is a DICOM file, too: pathology and CT have files that are both."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
 _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _COUNTS = 273, 274, 277, 278, 279

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from covidcore.data.decode import Limits, decode
 from covidcore.errors import DecodeError
-from tests import hostile
+from tests import dicoms, hostile
 
 GREY = hostile.shades()
 COLOUR = np.dstack([GREY, GREY[::-1], np.full_like(GREY, 60)])
@@ -351,3 +351,10 @@ def tiff_at(directory: bytes, by: int) -> bytes:
         if count > 1:
             struct.pack_into("<I", made, at + 8, place + by)
     return bytes(made)
+
+
+def test_a_dicom_file_that_begins_as_a_tiff_is_a_dicom_file() -> None:
+    made = dicoms.dicom(GREY)
+    both = TIFF[:8].ljust(128, b"\0") + made[128:]
+    assert decode(both).format == "DICOM"
+    np.testing.assert_array_equal(decode(both).pixels, GREY)
