@@ -107,7 +107,8 @@ def _contract(folder: Path) -> tuple[Contract, str]:
             preprocessing=Preprocessing.from_json(values["preprocessing"]),
             temperature=float(values["temperature"]),
             facts={
-                k: values.get(k) for k in ("recipe", "dataset", "dataset_name", "split", "weights")
+                k: values.get(k)
+                for k in ("recipe", "dataset", "dataset_name", "split", "weights", "gate")
             },
             golden=tuple(Golden.from_json(one) for one in values.get("golden", ())),
         )
