@@ -153,12 +153,12 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     predictor, point = Predictor.open(store.path(run)), store.operating(run)
     if point and point.thresholds:
         print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)
-    if predictor.missing:
-        print(predictor.missing, file=sys.stderr)
     items = ((str(path), path) for path in walk(options.file))
     found = predictor.predict(items, point, anyway=options.anyway, invert=options.invert)
     if options.csv:
         storage.write_text(options.csv, as_csv(as_table(found, predictor.classes)))
+    if predictor.missing:
+        print(predictor.missing, file=sys.stderr)
     return found, answers(found), 0
 
 
