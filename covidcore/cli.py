@@ -150,6 +150,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("run_id", metavar="RUN", help=run)
     made.add_argument("file", nargs="+", type=Path, help="an image, or a folder of images")
     made.add_argument("--csv", type=Path, metavar="OUT")
+    text = "answer also where the gate refuses, and say so"
+    made.add_argument("--anyway", action="store_true", help=text)
+    text = "the images are negatives: turn black and white round"
+    made.add_argument("--invert", action="store_true", help=text)
     verb("doctor", "what this machine has, and what is missing", _doctor)
     return parser
 
@@ -165,10 +169,12 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     predictor, point = Predictor.open(store.path(run)), store.operating(run)
     if point and point.thresholds:
         print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)
-    files = walk(options.file)
-    found = predictor.predict(((str(path), path) for path in files), point)
+    items = ((str(path), path) for path in walk(options.file))
+    found = predictor.predict(items, point, anyway=options.anyway, invert=options.invert)
     if options.csv:
         storage.write_text(options.csv, as_csv(as_table(found, predictor.classes)))
+    if predictor.missing:
+        print(predictor.missing, file=sys.stderr)
     return found, answers(found), 0
 
 

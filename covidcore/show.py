@@ -223,13 +223,25 @@ def answers(found: Sequence[dict[str, Any]]) -> str:
     lines = []
     for one in found:
         file = visible(one["file"])
-        if one["refused"]:
-            lines.append(f"{file}: refused ({one['refused']}): {one['reason']}")
+        refused = f"refused ({one['refused']}): {one['reason']}" if one["refused"] else ""
+        if one["answer"] is None:
+            lines.append(f"{file}: {refused}")
         else:
             chance = one["probabilities"][one["answer"]]
             lines.append(f"{file}: {visible(one['answer'])} ({100 * chance:.1f} %)")
+            lines.extend([f"  Answered anyway, though {refused}"] if refused else [])
             lines.extend(f"  {visible(warning)}" for warning in one["warnings"])
+        if one["near_training_image"]:
+            lines.append(f"  {memory(visible(one['near_training_image']))}")
     return "\n".join([*lines, DISCLAIMER])
+
+
+def memory(file: str) -> str:
+    """The sentence about an image that is a training image, or like one."""
+    return (
+        f"This image, or a near copy, is in the training set ({file}): this is memory, not "
+        "prediction."
+    )
 
 
 def walk(paths: Sequence[Path]) -> list[Path]:

@@ -5,31 +5,54 @@ from typing import Any
 import streamlit as st
 
 from covidcore import charts
-from covidcore.data.decode import decode
+from covidcore.data.decode import Limits, decode
+from covidcore.data.filenames import KINDS_READ
 from covidcore.data.pixels import resize
 from covidcore.evaluation.operating import OperatingPoint
+from covidcore.inference.gate import NEGATIVE
 from covidcore.inference.table import as_csv, as_table
 from covidcore.jobs.folder import State
+from covidcore.show import memory
 from covidcore.wording import markdown, percent, visible
 from pages import shared
 
 MOST_FILES = 50
+LIMITS = Limits()
 
 
 def answers(
-    run: str, uploads: list[Any], point: OperatingPoint | None = None
+    run: str, uploads: list[Any], point: OperatingPoint | None, anyway: bool
 ) -> list[dict[str, Any]]:
     """What the run says to each upload, asked once a file and kept while the file is there."""
-    known, rule = st.session_state.get("answers", {}), (run, str(point or ""))
-    new = [file for file in uploads if (rule, file.file_id) not in known]
-    if new:
-        model = shared.predictor(run, shared.settings().home)
-        with st.spinner("Looking at the images"):
-            said = model.predict([(file.name, file.getvalue()) for file in new], point)
-        known = known | {(rule, file.file_id): one for file, one in zip(new, said, strict=True)}
-    kept = {(rule, file.file_id): known[rule, file.file_id] for file in uploads}
+    known, model = (
+        st.session_state.get("answers", {}),
+        shared.predictor(run, shared.settings().home),
+    )
+    if model.missing:
+        st.caption(f":material/info: {markdown(model.missing)}")
+
+    def key(file: Any) -> tuple[Any, ...]:
+        return run, str(point or ""), anyway, is_turned(file.file_id), file.file_id
+
+    for inverted in (False, True):
+        new = [
+            file
+            for file in uploads
+            if key(file) not in known and is_turned(file.file_id) == inverted
+        ]
+        if new:
+            with st.spinner("Looking at the images"):
+                items = [(file.name, file.getvalue()) for file in new]
+                said = model.predict(items, point, anyway=anyway, invert=inverted)
+            known = known | {key(file): one for file, one in zip(new, said, strict=True)}
+    kept = {key(file): known[key(file)] for file in uploads}
     st.session_state["answers"] = kept
     return list(kept.values())
+
+
+def is_turned(key: str) -> bool:
+    """Whether a person said that this file is a negative."""
+    return bool(st.session_state.get(f"turn-{key}", False))
 
 
 def card(key: str, data: bytes, said: dict[str, Any]) -> None:
@@ -39,8 +62,13 @@ def card(key: str, data: bytes, said: dict[str, Any]) -> None:
         with words:
             st.text(visible(said["file"]))
             if said["refused"]:
-                st.warning(f"No answer. {markdown(said['reason'])}", icon=":material/block:")
-            else:
+                lead = "No answer." if said["answer"] is None else "The gate refused this image:"
+                st.warning(f"{lead} {markdown(said['reason'])}", icon=":material/block:")
+            if is_turned(key) or said["reason"] == NEGATIVE.reason:
+                st.toggle("Turn black and white round", key=f"turn-{key}")
+            if said["answer"] is not None:
+                if said["refused"]:
+                    st.caption(":material/warning: Answered anyway, as asked for above.")
                 top = said["probabilities"][said["answer"]]
                 st.subheader(f"{markdown(said['answer'])}, {percent(top)}", anchor=False)
                 st.plotly_chart(
@@ -52,14 +80,15 @@ def card(key: str, data: bytes, said: dict[str, Any]) -> None:
             for warning in said["warnings"]:
                 st.caption(f":material/warning: {markdown(warning)}")
             if said["near_training_image"]:
-                st.caption(
-                    ":material/content_copy: The training data holds this image or one very like "
-                    f"it: {markdown(said['near_training_image'])}. The answer proves nothing."
+                st.info(
+                    markdown(memory(visible(said["near_training_image"]))),
+                    icon=":material/content_copy:",
                 )
         if said["refused"] not in ("unreadable", "unsupported_format", "too_large", "too_small",
                                    "too_many_pixels"):  # fmt: skip
             name = visible(said["file"])
-            picture.image(resize(decode(data).pixels, shared.THUMBNAIL), width="stretch", alt=name)
+            pixels = resize(decode(data).pixels, shared.THUMBNAIL)
+            picture.image(255 - pixels if is_turned(key) else pixels, width="stretch", alt=name)
 
 
 shared.ensure_router()
@@ -70,8 +99,7 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
         st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
         st.stop()
     uploads = st.file_uploader(
-        "Radiographs: PNG, JPEG or DICOM, 32 to 12,000 pixels a side, 25 MB each, "
-        f"{MOST_FILES} at once",
+        f"Radiographs: {KINDS_READ}, {LIMITS.in_words()}; {MOST_FILES} at once",
         accept_multiple_files=True,
         key="uploads",
     )
@@ -84,7 +112,13 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
             f":material/tune: This run answers by thresholds that were saved with it: "
             f"{markdown(point)}. They are chosen under Evaluate, “Operating point”."
         )
-    said = answers(run.run, uploads, point)
+    anyway = st.toggle(
+        "Answer anyway where the gate refuses",
+        key="anyway",
+        help="The refusal stays beside the answer. What a network says to an image unlike those it "
+        "was trained on means nothing; it can be worth seeing once.",
+    )
+    said = answers(run.run, uploads, point, anyway) if uploads else []
     if len(said) > 1:
         table = as_table(said, shared.store().job(run.run)["classes"])
         table["file"] = table["file"].map(visible)

@@ -268,7 +268,7 @@ def offer_data() -> None:
     with folder.form("folder", border=False):
         st.subheader("A folder on this machine", anchor=False)
         st.markdown(
-            "It holds one folder of radiographs (PNG, JPEG, DICOM) for each class, or is a .zip."
+            "It holds one folder of radiographs (PNG, JPEG, DICOM...) for each class, or is a .zip."
         )
         path = st.text_input(
             "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from covidcore import __version__
 from covidcore.cli import main
 from covidcore.config import DISCLAIMER, Settings
+from covidcore.data.decode import decode
 from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.jobs.folder import State
 from covidcore.jobs.queue import Queue
@@ -432,16 +434,35 @@ def test_predict(ask: Ask, finished: Trained, tmp_path: Path) -> None:
 
 
 def test_predict_for_people(run: Run, finished: Trained, tmp_path: Path) -> None:
-    shutil.copy(
-        finished.dataset.root / finished.dataset.index["file"].iloc[0], tmp_path / "a\nb.png"
-    )
+    split = finished.store.split(finished.run)
+    learnt = split[split["split"] == "train"]["file"].iloc[0]
+    shutil.copy(finished.dataset.root / learnt, tmp_path / "a\nb.png")
     (tmp_path / "empty.png").write_bytes(b"")
     status, out, err = run("predict", finished.run, tmp_path / "a\nb.png", tmp_path / "empty.png")
-    assert (status, err) == (0, "")
-    answer, refusal, last = out.splitlines()
+    assert status == 0 and err.startswith("This run had too few validation images")
+    answer, known, refusal, last = out.splitlines()
     assert answer.endswith(" %)")
+    assert "is in the training set" in known
     assert "refused (unreadable): " in refusal
     assert last == DISCLAIMER
+
+
+def test_predict_anyway_and_negatives(
+    ask: Ask, run: Run, finished: Trained, tmp_path: Path
+) -> None:
+    blank, negative = tmp_path / "blank.png", tmp_path / "negative.png"
+    blank.write_bytes(hostile.saved(np.full((64, 64), 40, np.uint8)))
+    good = finished.dataset.root / finished.dataset.index["file"].iloc[0]
+    negative.write_bytes(hostile.saved(255 - decode(good).pixels))
+    status, out, _ = run("predict", finished.run, blank, "--anyway")
+    assert status == 0
+    assert "Answered anyway, though refused (blank): The image is blank" in out
+    _, (answer,) = ask("predict", finished.run, blank, "--anyway")
+    assert answer["refused"] == "blank" and answer["answer"] in finished.dataset.classes
+    _, (turned,) = ask("predict", finished.run, negative, "--invert")
+    _, (plain,) = ask("predict", finished.run, good)
+    assert turned["probabilities"] == pytest.approx(plain["probabilities"], abs=1e-5)
+    assert turned["refused"] is None
 
 
 def test_names_that_are_not_utf8(run: Run, finished: Trained, tmp_path: Path) -> None:
@@ -451,8 +472,8 @@ def test_names_that_are_not_utf8(run: Run, finished: Trained, tmp_path: Path) ->
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     for extra in ([], ["--json"], ["--csv", tmp_path / "out.csv"]):
-        status, out, err = run("predict", "latest", odd, *extra)
-        assert (status, err) == (0, "")
+        status, out, _ = run("predict", "latest", odd, *extra)
+        assert status == 0
         assert "odd-" in out
     assert "odd-" in (tmp_path / "out.csv").read_text("utf-8")
 

@@ -44,6 +44,8 @@ class Container:
     orientation: int
     """The EXIF value, 1 to 8; 1 where there is none."""
     scans: int = 1
+    negative: bool = False
+    """Whether its lowest value is white."""
 
 
 def damaged(name: str) -> DecodeError:

@@ -6,6 +6,7 @@ Pillow, pydicom or ``warnings``, so any number of threads may decode at once.
 
 import io
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,21 +14,32 @@ from pathlib import Path
 
 import numpy as np
 from PIL import ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from covidcore.data import containers, dicom
+from covidcore.data import bmp, containers, dicom, tiff, webp
 from covidcore.data.containers import Container, damaged
 from covidcore.data.dicom_elements import is_dicom
 from covidcore.data.grey import UPRIGHT, Gray, from_eight_bits, from_sixteen_bits
 from covidcore.data.signatures import known_as
 from covidcore.errors import DecodeError
 
-ALLOWED: dict[bytes, tuple[Callable[[bytes], Container], type[ImageFile.ImageFile]]] = {
-    containers.PNG: (containers.strip_png, PngImageFile),
-    containers.JPEG: (containers.strip_jpeg, JpegImageFile),
-}
-"""First bytes -> who takes the file apart, and the one reader of Pillow that then sees it.
+_Walker = Callable[[bytes], Container]
+
+ALLOWED: tuple[tuple[re.Pattern[bytes], _Walker, type[ImageFile.ImageFile]], ...] = tuple(
+    (re.compile(signature, re.DOTALL), strip, reader)
+    for signature, strip, reader in (
+        (re.escape(containers.PNG), containers.strip_png, PngImageFile),
+        (re.escape(containers.JPEG), containers.strip_jpeg, JpegImageFile),
+        (webp.SIGNATURE, webp.strip_webp, WebPImageFile),
+        (bmp.SIGNATURE, bmp.strip_bmp, BmpImageFile),
+        (tiff.SIGNATURE, tiff.strip_tiff, TiffImageFile),
+    )
+)
+"""First bytes, who takes the file apart, and the one reader of Pillow that then sees it.
 
 Not ``Image.open``: that warns through a global filter, and opens an MPO's table of further images.
 """
@@ -44,6 +56,13 @@ class Limits:
     """px"""
     max_pixels: int = 40_000_000
 
+    def in_words(self) -> str:
+        """What a person is told before sending a file."""
+        return (
+            f"{self.min_side} to {self.max_side:,} pixels a side, at most "
+            f"{self.max_pixels / 1e6:g} million pixels and {self.max_bytes / 2**20:g} MB each"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
@@ -54,7 +73,7 @@ class Decoded:
     mode: str
     """How the file stores it, in Pillow's words: "L", "RGB", "P", "I;16", ..."""
     format: str
-    """"PNG", "JPEG" or "DICOM"."""
+    """"PNG", "JPEG", "WebP", "BMP", "TIFF" or "DICOM"."""
     colour: float = 0.0
     """Mean of (strongest - weakest channel) / 255 over a sample; 0 for any grey image."""
     subject: dicom.Subject = dicom.UNKNOWN
@@ -75,8 +94,8 @@ def decode(source: Path | bytes, limits: Limits | None = None) -> Decoded:
         raise DecodeError("unreadable", "This file is empty.")
     if len(data) > limits.max_bytes:
         raise _too_large(len(data), limits.max_bytes)
-    for signature, (strip, reader) in ALLOWED.items():
-        if data.startswith(signature):
+    for signature, strip, reader in ALLOWED:
+        if signature.match(data):
             container = strip(data)
             _check(container, limits)
             return _pixels(container, reader)
@@ -163,6 +182,8 @@ def _pixels(container: Container, reader: type[ImageFile.ImageFile]) -> Decoded:
         raise
     except Exception as error:  # hostile files were seen to raise ten kinds, MemoryError among them
         raise damaged(container.format) from error
+    if container.negative:
+        pixels = 255 - pixels
     upright = np.ascontiguousarray(UPRIGHT[container.orientation](pixels))
     return Decoded(upright, mode, container.format, colour)
 

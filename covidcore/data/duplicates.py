@@ -59,7 +59,7 @@ def thumbnails(index: "pd.DataFrame") -> NDArray[np.uint8]:
     return levels.reshape(len(index), THUMBNAIL, THUMBNAIL)
 
 
-def standardised(levels: NDArray[np.uint8]) -> Looks:
+def standardised(levels: NDArray[np.number[Any]]) -> Looks:
     """Rows ``(N, ...)`` as vectors ``(N, D)`` of mean 0 and length 1: products are correlations.
 
     A row of one grey becomes zeros and correlates with nothing.

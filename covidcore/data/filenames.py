@@ -4,8 +4,11 @@ from pathlib import Path
 
 from covidcore.data.dicom_elements import MAGIC, PREAMBLE, is_dicom
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
-KINDS_READ = "PNG, JPEG or DICOM"
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".dcm", ".dicom"),
+)
+KINDS_READ = "PNG, JPEG, WebP, BMP, TIFF or DICOM"
 NOT_READ = f"not a {KINDS_READ} file"
 TABLES = ("metadata.csv", "labels.csv", "dataset.json")
 WORKBOOK = ".metadata.xlsx"

@@ -1,15 +1,12 @@
 """What a file that is not read here seems to be, so that the refusal can say so."""
 
+from covidcore.data.filenames import KINDS_READ
 from covidcore.errors import DecodeError
 
 _KNOWN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"GIF8", "a GIF image"),
-    (8, b"WEBP", "a WebP image"),
-    (0, b"BM", "a BMP image"),
-    (0, b"II*\0", "a TIFF image"),
-    (0, b"MM\0*", "a TIFF image"),
-    (0, b"II+\0", "a TIFF image"),
-    (0, b"MM\0+", "a TIFF image"),
+    (0, b"II+\0", "a BigTIFF image"),
+    (0, b"MM\0+", "a BigTIFF image"),
     (0, b"%PDF-", "a PDF document"),
     (4, b"ftyphei", "a HEIC image"),
     (4, b"ftyphev", "a HEIC image"),
@@ -36,10 +33,10 @@ _HEAD = 1024
 def known_as(data: bytes) -> DecodeError:
     """The refusal of a file that begins as none of the formats that are read."""
     for offset, magic, name in _KNOWN:
-        # "BM" alone may begin a text; a bitmap has four zero bytes at 6.
-        if data.startswith(magic, offset) and (magic != b"BM" or data[6:10] == bytes(4)):
+        if data.startswith(magic, offset):
             return DecodeError(
-                "unsupported_format", f"This file is {name}; only PNG, JPEG and DICOM are read."
+                "unsupported_format",
+                f"This file is {name}; only {KINDS_READ.replace(' or ', ' and ')} are read.",
             )
     text = _text(data[:_HEAD])
     if text is not None:

@@ -1,8 +1,12 @@
-"""A trained model that answers about files: an answer or a refusal each, never an exception."""
+"""A trained model that answers about files: an answer or a refusal each, never an exception.
+
+Files are opened one by one and kept as small squares: so many large ones take no more memory.
+"""
 
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from covidcore.data.decode import decode
+from covidcore.data.pixels import resize
 from covidcore.errors import DecodeError
 from covidcore.evaluation.calibration import softmax
 from covidcore.evaluation.operating import OperatingPoint, decide
-from covidcore.inference.gate import Refusal, check
-from covidcore.model import checkpoint
+from covidcore.inference import familiar, gate
+from covidcore.inference.gate import Refusal
+from covidcore.inference.novelty import LEAST
+from covidcore.model import checkpoint, network
 from covidcore.model.preprocess import preprocess
 from covidcore.wording import percent
 
@@ -25,83 +32,155 @@ BATCH = 16
 Item = tuple[str, Path | bytes]
 
 
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """A file that was opened: what there is of it, and what the gate says."""
+
+    square: NDArray[np.uint8] | None
+    refusal: Refusal | None
+
+
 class Predictor:
     """One loaded checkpoint. May be used by many threads; one forward pass runs at a time."""
 
-    def __init__(self, model: nn.Module, contract: checkpoint.Contract) -> None:
-        self.model, self.contract = model, contract
+    def __init__(
+        self,
+        model: nn.Module,
+        contract: checkpoint.Contract,
+        known: familiar.Familiar | None = None,
+    ) -> None:
+        self.model, self.contract, self.known = model, contract, known
         self.classes = contract.classes
+        self._body, self._head = network.cut(model, contract.arch, "head")
         self._turn = threading.Semaphore(1)
 
     @classmethod
     def open(cls, folder: Path) -> "Predictor":
-        """Load the checkpoint of a run folder.
+        """Load the checkpoint of a run folder, with what its gate needs.
 
-        Raises: CheckpointError where it is missing or damaged.
+        Raises: CheckpointError where it is missing or damaged, or says something else than it did.
         """
-        return cls(*checkpoint.load(folder))
+        model, contract = checkpoint.load(folder)
+        return cls(model, contract, familiar.load(folder, contract.facts.get("gate")))
+
+    @property
+    def missing(self) -> str:
+        """A sentence for a person where the gate can not do all it might; else empty."""
+        if self.known is None:
+            return (
+                "This run was trained by an earlier version: images unlike its training images, "
+                "and copies of those, are not recognised. Train it again to have that."
+            )
+        if not np.isfinite(self.known.features.threshold):
+            return (
+                "This run had too few validation images to say what is unlike its training images: "
+                f"with {LEAST} or more such images are refused."
+            )
+        return ""
 
     def predict(
-        self, items: Iterable[Item], point: OperatingPoint | None = None
+        self,
+        items: Iterable[Item],
+        point: OperatingPoint | None = None,
+        anyway: bool = False,
+        invert: bool = False,
     ) -> list[dict[str, Any]]:
         """Answer about ``(name, path or bytes)`` items, in order: the contract's ``predict``.
 
         With an operating point its thresholds decide; an answer that is not the most probable
-        class says so among its warnings.
+        class says so among its warnings. With ``anyway`` there is an answer also where the gate
+        refuses, beside the refusal; not where there are no pixels. ``invert`` asks about negatives.
         """
         rule = point or OperatingPoint()
-        return [answer for batch in _batched(items, BATCH) for answer in self._answers(batch, rule)]
-
-    def _answers(self, items: Sequence[Item], rule: OperatingPoint) -> list[dict[str, Any]]:
-        started = time.perf_counter()
-        opened = [_open(source) for _, source in items]
-        images = [image for image in opened if not isinstance(image, Refusal)]
-        probabilities = iter(self.probabilities(images))
-        answers = [
-            self._refused(name, image)
-            if isinstance(image, Refusal)
-            else self._answered(name, next(probabilities), rule)
-            for (name, _), image in zip(items, opened, strict=True)
+        return [
+            answer
+            for batch in _batched(items, BATCH)
+            for answer in self._answers(batch, rule, anyway, invert)
         ]
+
+    def _answers(
+        self, items: Sequence[Item], rule: OperatingPoint, anyway: bool, invert: bool
+    ) -> list[dict[str, Any]]:
+        started = time.perf_counter()
+        looked = [self._look(source, invert) for _, source in items]
+        asked = [
+            one.square
+            for one in looked
+            if one.square is not None and (anyway or one.refusal is None)
+        ]
+        judged = iter(self._ask(asked))
+        answers = []
+        for (name, _), one in zip(items, looked, strict=True):
+            refusal = one.refusal
+            answer: dict[str, Any] = {}
+            if one.square is not None and (anyway or refusal is None):
+                chances, excess = next(judged)
+                refusal = refusal or gate.check_features(excess)
+                if anyway or refusal is None:
+                    answer = self._answered(chances, rule)
+            if one.square is not None and self.known:
+                answer["near_training_image"] = self.known.memory.find(one.square)
+            answers.append(_refused(name, refusal) | answer)
         each = (time.perf_counter() - started) * 1000 / len(items)
         return [{**answer, "milliseconds": round(each, 1)} for answer in answers]
 
-    @torch.inference_mode()
+    def _look(self, source: Path | bytes, invert: bool) -> _Looked:
+        """Open a file and look at its greys."""
+        try:
+            found = decode(source)
+        except DecodeError as error:
+            return _Looked(None, Refusal(error.code, str(error)))
+        pixels = 255 - found.pixels if invert else found.pixels
+        square = resize(pixels, self.contract.preprocessing.image_size)
+        refusal = gate.check(pixels, found.colour)
+        if refusal is None and self.known:
+            refusal = gate.check_looks(square, self.known)
+        return _Looked(square, refusal)
+
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Calibrated probabilities ``(N, C)`` of grey images ``(H, W)`` of any size."""
+        return np.array([chances for chances, _ in self._ask(images)]).reshape(
+            len(images), len(self.classes)
+        )
+
+    @torch.inference_mode()
+    def _ask(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float64], float]]:
+        """Probabilities ``(C,)`` of each image, and its distance in thresholds, in one pass."""
         if not images:
-            return np.zeros((0, len(self.classes)))
+            return []
         batch = preprocess(images, self.contract.preprocessing)
         with self._turn:
-            logits = self.model(batch).double().numpy()
-        return softmax(logits, self.contract.temperature)
+            features = self._body(batch)
+            logits = self._head(features).double().numpy()
+        excess = [0.0] * len(images)
+        if self.known:
+            excess = self.known.features.excess(features.numpy()).tolist()
+        chances = softmax(logits, self.contract.temperature)
+        return list(zip(chances, excess, strict=True))
 
-    def _answered(
-        self, name: str, probabilities: NDArray[np.float64], rule: OperatingPoint
-    ) -> dict[str, Any]:
+    def _answered(self, probabilities: NDArray[np.float64], rule: OperatingPoint) -> dict[str, Any]:
+        """What an answer has that a refusal has not."""
         answer = self.classes[int(decide(probabilities[None], rule.limits(self.classes))[0])]
         likely = self.classes[int(probabilities.argmax())]
         changed = [] if answer == likely else [_by_threshold(answer, likely, rule)]
         return {
-            "file": name,
             "answer": answer,
-            "refused": None,
-            "reason": None,
             "probabilities": dict(zip(self.classes, probabilities.tolist(), strict=True)),
             "warnings": changed,
-            "near_training_image": None,
         }
 
-    def _refused(self, name: str, refusal: Refusal) -> dict[str, Any]:
-        return {
-            "file": name,
-            "answer": None,
-            "refused": refusal.code,
-            "reason": refusal.reason,
-            "probabilities": {},
-            "warnings": [],
-            "near_training_image": None,
-        }
+
+def _refused(name: str, refusal: Refusal | None) -> dict[str, Any]:
+    """A row without an answer."""
+    return {
+        "file": name,
+        "answer": None,
+        "refused": refusal.code if refusal else None,
+        "reason": refusal.reason if refusal else None,
+        "probabilities": {},
+        "warnings": [],
+        "near_training_image": None,
+    }
 
 
 def _by_threshold(answer: str, likely: str, rule: OperatingPoint) -> str:
@@ -111,14 +190,6 @@ def _by_threshold(answer: str, likely: str, rule: OperatingPoint) -> str:
     else:
         why = f"it does not reach its threshold of {percent(rule.thresholds[likely])}"
     return f"The most probable class is {likely}; by this run's operating point {why}."
-
-
-def _open(source: Path | bytes) -> NDArray[np.uint8] | Refusal:
-    try:
-        pixels = decode(source).pixels
-    except DecodeError as error:
-        return Refusal(error.code, str(error))
-    return check(pixels) or pixels
 
 
 def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

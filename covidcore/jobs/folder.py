@@ -94,6 +94,7 @@ class RunFolder:
         self.stress = path / "stress.json"
         self.tensors = path / "best.safetensors"
         self.contract = path / "contract.json"
+        self.familiar = path / "familiar.safetensors"
         self.operating = path / "operating.json"
         self._artefacts = (
             self.split,
@@ -103,6 +104,8 @@ class RunFolder:
             self.tensors,
             self.contract,
         )
+        self._newer_artefacts = (self.familiar,)
+        """Which runs of earlier versions do not have, and are whole without."""
 
     def read_job(self) -> dict[str, Any]:
         """What was asked for: recipe, dataset, weights, name, created.
@@ -152,13 +155,15 @@ class RunFolder:
 
     def hash_artefacts(self) -> dict[str, str]:
         """SHA-256 of each file that a finished run is made of."""
-        return {path.name: storage.sha256_file(path) for path in self._artefacts}
+        paths = (*self._artefacts, *self._newer_artefacts)
+        return {path.name: storage.sha256_file(path) for path in paths}
 
     def damaged(self) -> list[str]:
         """Which files of a finished run are not as the worker left them."""
         written = self.status().get("artefacts") or {}
         found = []
-        for path in self._artefacts:
+        newer = [path for path in self._newer_artefacts if path.name in written]
+        for path in (*self._artefacts, *newer):
             try:
                 whole = storage.sha256_file(path) == written.get(path.name)
             except OSError:

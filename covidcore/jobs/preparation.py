@@ -54,6 +54,8 @@ class Prepared:
     spec: Preprocessing
     precision: str
     batches: "Batches"
+    pixels: "NDArray[np.uint8]"
+    """Of the whole dataset, ``(N, S, S)``; a row of ``table`` names its place here."""
 
     @property
     def tail_precision(self) -> str:
@@ -94,7 +96,9 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
     if recipe.standardise:
         features = batches.plain(batches.train_rows)
         tail = network.Tail(network.Standardise(features).to(device()), *tail)
-    return Prepared(recipe, dataset, table, start, classes, model, tail, spec, precision, batches)
+    return Prepared(
+        recipe, dataset, table, start, classes, model, tail, spec, precision, batches, pixels
+    )
 
 
 def threads_each(recipe: Recipe, processes: int) -> int:

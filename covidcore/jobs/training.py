@@ -10,7 +10,8 @@ from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.split import digest
 from covidcore.evaluation import calibration, predictions
-from covidcore.jobs import fitting, resumable, together
+from covidcore.inference import familiar
+from covidcore.jobs import acquaintance, fitting, resumable, together
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.preparation import Prepared, prepare, threads_each
 from covidcore.jobs.progress import Reporter
@@ -83,6 +84,7 @@ def _finish(
             "workers": run.recipe.workers,
             "torch": torch.__version__,
         },
+        "gate": familiar.save(folder.path, acquaintance.make(run, reporter)),
     }
     contract = checkpoint.Contract(run.recipe.arch, run.classes, run.spec, temperature, facts)
     checkpoint.save(folder.path, run.model, contract)

@@ -1,7 +1,8 @@
 """A trained model on disk: tensors (safetensors) and a JSON contract that says what they mean.
 
 Nothing is unpickled. The contract is written last, so a folder with a contract is whole; it
-holds the hash of the tensors, the classes in the order of the outputs, and the preprocessing.
+holds the hash of the tensors, the classes in the order of the outputs, the preprocessing, and
+golden inputs with their logits, which are computed again before a model is used.
 """
 
 import math
@@ -16,11 +17,14 @@ from torch import nn
 
 from covidcore import storage
 from covidcore.errors import CheckpointError, DataError
+from covidcore.model import golden
+from covidcore.model.golden import Golden
 from covidcore.model.network import build
 from covidcore.model.preprocess import Preprocessing
 from covidcore.model.weights import ARCHITECTURES
 
-FORMAT = 1
+FORMAT = 2
+"""Of the contract. 1 had no golden inputs and is still read."""
 TENSORS, CONTRACT = "best.safetensors", "contract.json"
 
 
@@ -34,10 +38,12 @@ class Contract:
     temperature: float
     facts: dict[str, Any] = field(default_factory=dict)
     """Recipe, dataset fingerprint, split hash, weights: for people, not needed to predict."""
+    golden: tuple[Golden, ...] = ()
+    """What ``save`` found; empty in contracts of format 1."""
 
 
 def save(folder: Path, model: nn.Module, contract: Contract) -> None:
-    """Write a model and its contract into ``folder``."""
+    """Write a model and its contract into ``folder``, with golden inputs made here."""
     data = save_tensors(
         {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     )
@@ -50,6 +56,10 @@ def save(folder: Path, model: nn.Module, contract: Contract) -> None:
             "classes": list(contract.classes),
             "preprocessing": contract.preprocessing.to_json(),
             "temperature": contract.temperature,
+            "golden": [
+                one.to_json()
+                for one in golden.make(model, contract.classes, contract.preprocessing)
+            ],
             "sha256": storage.sha256_bytes(data),
             **contract.facts,
         },
@@ -59,7 +69,8 @@ def save(folder: Path, model: nn.Module, contract: Contract) -> None:
 def load(folder: Path) -> tuple[nn.Module, Contract]:
     """Open a model, in evaluation mode, after its hash, shapes and values were checked.
 
-    Raises: CheckpointError where there is none, or it is damaged or of another version.
+    Its golden inputs get their logits, or it is not opened. Raises: CheckpointError where there is
+    none, or it is damaged, of another version, or says something else than it did.
     """
     contract, digest = _contract(folder)
     try:
@@ -76,7 +87,10 @@ def load(folder: Path) -> tuple[nn.Module, Contract]:
         raise CheckpointError(f"{folder / TENSORS} does not fit its contract.") from error
     if not all(torch.isfinite(tensor).all() for tensor in state.values()):
         raise CheckpointError(f"{folder / TENSORS} holds values that are no numbers.")
-    return model.eval(), contract
+    model = model.eval()
+    if contract.golden:
+        golden.check(model, contract.classes, contract.preprocessing, contract.golden)
+    return model, contract
 
 
 def _contract(folder: Path) -> tuple[Contract, str]:
@@ -85,7 +99,7 @@ def _contract(folder: Path) -> tuple[Contract, str]:
     except DataError as error:
         raise CheckpointError(f"There is no usable model in {folder}: {error}") from error
     try:
-        if values["format"] != FORMAT or values["arch"] not in ARCHITECTURES:
+        if values["format"] not in (1, FORMAT) or values["arch"] not in ARCHITECTURES:
             raise CheckpointError(f"The model in {folder} is of another version of covidcore.")
         contract = Contract(
             arch=values["arch"],
@@ -93,13 +107,17 @@ def _contract(folder: Path) -> tuple[Contract, str]:
             preprocessing=Preprocessing.from_json(values["preprocessing"]),
             temperature=float(values["temperature"]),
             facts={
-                k: values.get(k) for k in ("recipe", "dataset", "dataset_name", "split", "weights")
+                k: values.get(k)
+                for k in ("recipe", "dataset", "dataset_name", "split", "weights", "gate")
             },
+            golden=tuple(Golden.from_json(one) for one in values.get("golden", ())),
         )
+        if len(contract.golden) != (golden.COUNT if values["format"] == FORMAT else 0):
+            raise ValueError("golden")
         if not 0 < contract.temperature < math.inf:
             raise ValueError("temperature")
         if not 2 <= len(contract.classes) == len(set(contract.classes)):
             raise ValueError("classes")
         return contract, str(values["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONTRACT} is damaged: train this run again.") from error

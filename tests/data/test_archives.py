@@ -150,7 +150,7 @@ def test_what_is_left_out_is_told_with_its_reason(tmp_path: Path, home: Path) ->
     )
     dataset = scan(unpack(made(tmp_path, *parts), home / "imports"), home)
     assert dict(dataset.ignored_files) == {
-        "readme.txt": "not a PNG, JPEG or DICOM file",
+        "readme.txt": "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file",
         "COVID/more.zip": "an archive inside the archive is not unpacked",
         ".DS_Store": "a hidden file",
         "__MACOSX/top/x.png": "a hidden file",
@@ -158,7 +158,7 @@ def test_what_is_left_out_is_told_with_its_reason(tmp_path: Path, home: Path) ->
         f"Normal/{'x' * 252}.png": "its name is too long for a disk",
         "Normal/\ufffd.png": "its name is not valid UTF-8",
         "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/x.png": "its name is too long for a disk",
-        "odd.lzma": "not a PNG, JPEG or DICOM file",
+        "odd.lzma": "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file",
     }
     assert dataset.ignored == {"masks": 0, "hidden": 2, "other": 7}
     assert scan(dataset.root, home).ignored == dataset.ignored
@@ -231,13 +231,15 @@ HOSTILE: dict[str, tuple[list[Part], str]] = {
     "only one class": ([Part("COVID/x.png", PNG)], "Only one class, “COVID”, was found in "),
     "an empty class": ([Part("Other/")], "The class folder “Other” in .* holds no PNG"),
     "a class of other files": (
-        [Part("Other/x.tif", b"x")],
-        r"“Other” in .* holds no PNG, JPEG or DICOM image \(Other/x\.tif: not a PNG, JPEG or DICOM",
+        [Part("Other/x.gif", b"x")],
+        r"“Other” in .* holds no PNG, JPEG, WebP, BMP, TIFF or DICOM image "
+        r"\(Other/x\.gif: not a PNG, JPEG, WebP, BMP, TIFF or DICOM",
     ),
-    "nothing": ([], "holds no PNG, JPEG or DICOM image"),
+    "nothing": ([], "holds no PNG, JPEG, WebP, BMP, TIFF or DICOM image"),
     "only an archive": (
         [Part("inner.zip", archive(*honest()))],
-        r"no PNG, JPEG or DICOM image \(inner\.zip: an archive inside the archive is not",
+        r"no PNG, JPEG, WebP, BMP, TIFF or DICOM image "
+        r"\(inner\.zip: an archive inside the archive is not",
     ),
 }
 ALONE = {"nothing", "only an archive", "only one class"}

@@ -505,7 +505,7 @@ def test_an_archive_of_them(tmp_path: Path, home: Path) -> None:
     path = zip_folder(root, tmp_path / "set.zip")
     dataset = scan(unpack(path, home / "imports"), home)
     assert dataset.fingerprint == scan(root, home).fingerprint
-    assert ("LICENSE", "not a PNG, JPEG or DICOM file") in dataset.ignored_files
+    assert ("LICENSE", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file") in dataset.ignored_files
     assert not list(dataset.root.rglob("LICENSE"))
 
 

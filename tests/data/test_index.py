@@ -119,7 +119,7 @@ def test_the_document_of_the_contract(make_dataset: MakeDataset, home: Path) -> 
         "unreadable": [{"file": "a/images/broken.png", "reason": "This file is empty."}],
         "duplicates": {"exact": 0, "near": 0},
     }
-    assert ("notes.txt", "not a PNG, JPEG or DICOM file") in dataset.ignored_files
+    assert ("notes.txt", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file") in dataset.ignored_files
 
 
 def test_files_that_can_not_be_read_are_listed_and_passed_over(

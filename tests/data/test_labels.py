@@ -136,7 +136,7 @@ def test_what_is_not_used_is_listed_with_its_reason(folder: Path, home: Path) ->
             "labels.csv",
             "columns that are not read: “alter”, “<b>x”; read are file, label, source, patient",
         ),
-        ("notes.txt", "not a PNG, JPEG or DICOM file"),
+        ("notes.txt", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file"),
     ]
 
 
@@ -202,7 +202,7 @@ def test_labels_that_can_not_be_classes(label: str, folder: Path, home: Path) ->
         ("name,label\n1.png,x\n", "has no column “file”"),
         ("file,class\n1.png,x\n", "has no column “label”: its first line has to name"),
         ("file,label,file\n1.png,x,2.png\n", "has two columns “file”"),
-        (HEAD, "No PNG, JPEG or DICOM image was found"),
+        (HEAD, "No PNG, JPEG, WebP, BMP, TIFF or DICOM image was found"),
         (HEAD + "1.png,ill\n2.png,ill\n", "Only one class, “ill”"),
         (HEAD + "1.png,ill\nsub/3.png,well\n3,odd\n4,odd\n", "No image of the class “odd” of .* "
          "the first is 3: labels.csv names it, and there is no such file. Files are named from"),

@@ -147,20 +147,20 @@ def test_what_is_not_an_image_is_listed_with_its_reason(tmp_path: Path) -> None:
         tmp_path,
         *("a/1.png", "b/1.png", "a/masks/1.png", "a/sub/2.png"),
         *(".DS_Store", "a/.hidden.png", "b/Thumbs.db", ".cache/1.png", "__MACOSX/a/._1.png"),
-        *("COVID.metadata.xlsx", "README.md", "lost.png", "a/notes.txt", "a/scan.tif"),
+        *("COVID.metadata.xlsx", "README.md", "lost.png", "a/notes.txt", "a/scan.gif"),
     )
     listing = list_files(tmp_path)
     assert list(listing.labels) == ["a/1.png", "a/sub/2.png", "b/1.png"]
     assert reasons(listing) == {
         ".DS_Store": ("hidden", "a hidden file"),
         ".cache": ("hidden", "a hidden folder"),
-        "COVID.metadata.xlsx": ("other", "not a PNG, JPEG or DICOM file"),
-        "README.md": ("other", "not a PNG, JPEG or DICOM file"),
+        "COVID.metadata.xlsx": ("other", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file"),
+        "README.md": ("other", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file"),
         "__MACOSX": ("hidden", "a hidden folder"),
         "a/.hidden.png": ("hidden", "a hidden file"),
         "a/masks/1.png": ("masks", "a lung mask, not a radiograph"),
-        "a/notes.txt": ("other", "not a PNG, JPEG or DICOM file"),
-        "a/scan.tif": ("other", "not a PNG, JPEG or DICOM file"),
+        "a/notes.txt": ("other", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file"),
+        "a/scan.gif": ("other", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file"),
         "b/Thumbs.db": ("hidden", "a hidden file"),
         "lost.png": ("other", "it lies in no class folder"),
     }
@@ -237,18 +237,18 @@ def test_any_printed_name_will_do(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ([], "No PNG, JPEG or DICOM image was found"),
+        ([], "No PNG, JPEG, WebP, BMP, TIFF or DICOM image was found"),
         (["1.png", "2.png"], r"found in .* \(1.png: it lies in no class folder\)"),
         (
             ["a/notes.txt"],
-            r"not a PNG, JPEG or DICOM file\)\. A dataset is a folder that",
+            r"not a PNG, JPEG, WebP, BMP, TIFF or DICOM file\)\. A dataset is a folder that",
         ),
         (["a/1.png"], "Only one class, “a”"),
         (["a/images/1.png", "a/masks/1.png"], "Only one class, “a”"),
         (["a/1.png", "b/1.png", "c/notes.txt"], r"“c” in .* no PNG, .* \(c/notes.txt: not a PNG,"),
         (
             ["a/1.png", "b/1.png", "c/masks/1.png"],
-            "class folder “c” .* holds no PNG, JPEG or DICOM",
+            "class folder “c” .* holds no PNG, JPEG, WebP, BMP, TIFF or DICOM",
         ),
         (["train/a/1.png", "test/a/1.png"], "named “test”, “train”: these are not classes"),
         (["Train/a/1.png", "VAL/a/1.png", "Test/a/1.png"], "these are not classes"),
@@ -308,7 +308,10 @@ def test_folders_that_may_not_be_read(tmp_path: Path) -> None:
 
 def test_what_an_archive_left_out_is_listed(tmp_path: Path) -> None:
     root = tree(tmp_path, *numbered("a", "b"))
-    left_out = [["notes.txt", "other", "not a PNG, JPEG or DICOM file"], [".x", "hidden", "hidden"]]
+    left_out = [
+        ["notes.txt", "other", "not a PNG, JPEG, WebP, BMP, TIFF or DICOM file"],
+        [".x", "hidden", "hidden"],
+    ]
     (root / LEFT_OUT).write_text(json.dumps(left_out))
     assert list_files(root).ignored == [Ignored(*row) for row in sorted(left_out)]
 

@@ -49,7 +49,7 @@ def test_files_are_counted_by_class(make_dataset: MakeDataset, home: Path) -> No
     }
     assert report(found).sentences == (
         "6 images of 2 classes were read; unreadable files: 1, ignored files: 3.",
-        "Ignored: 3 files: not a PNG, JPEG or DICOM file.",
+        "Ignored: 3 files: not a PNG, JPEG, WebP, BMP, TIFF or DICOM file.",
         "6 of 6 images have a lung mask; no mask is counted as an image.",
         "In mask folders, 2 files fit no image that was read.",
     )

@@ -1,5 +1,6 @@
 """What a finished run is made of is checked before it is shown, and can be made anew."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.runs import SHORT, Trained, assert_same_results, trained, wait_for_en
 
 ARTEFACTS = (
     *("split.csv", "history.csv", "predictions.parquet", "report.json"),
-    *("best.safetensors", "contract.json"),
+    *("best.safetensors", "contract.json", "familiar.safetensors"),
 )
 
 
@@ -63,7 +64,7 @@ def test_damaged_files_are_made_anew_with_the_same_bytes(
     store: RunStore, whole: Trained, again: str
 ) -> None:
     folder = store.path(whole.run)
-    harms = [remove, change, cut, remove, change, cut]
+    harms = [remove, change, cut, remove, change, cut, remove]
     for name, harm in zip(ARTEFACTS if again == "resume" else ARTEFACTS[::-1], harms, strict=True):
         harm(folder / name)
     if again == "resume":
@@ -76,6 +77,17 @@ def test_damaged_files_are_made_anew_with_the_same_bytes(
     assert store.submit(SHORT, whole.dataset).cached
     with pytest.raises(RunError, match="there is nothing to resume"):
         store.resume(whole.run)
+
+
+def test_a_run_of_an_earlier_version_is_whole_without_the_newer_files(
+    store: RunStore, whole: Trained
+) -> None:
+    folder = store.path(whole.run)
+    status = json.loads((folder / "status.json").read_text())
+    del status["artefacts"]["familiar.safetensors"]
+    (folder / "status.json").write_text(json.dumps(status))
+    (folder / "familiar.safetensors").unlink()
+    assert store.evaluation(whole.run) == whole.store.evaluation(whole.run)
 
 
 def test_without_its_checkpoint_it_is_trained_again(store: RunStore, whole: Trained) -> None:

@@ -93,6 +93,12 @@ def cut_contract(folder: Path) -> None:
     path.write_text(path.read_text()[:-20])
 
 
+def golden_cut(folder: Path) -> None:
+    golden = json.loads((folder / checkpoint.CONTRACT).read_text())["golden"]
+    golden[2]["png"] = golden[2]["png"][:400]
+    with_contract(folder, golden=golden)
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "flipped byte": flip_a_byte,
     "truncated": truncate,
@@ -105,7 +111,11 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a tensor less": one_tensor_less,
     "contract cut": cut_contract,
     "contract is a list": lambda folder: (folder / checkpoint.CONTRACT).write_text("[1]"),
-    "a later format": lambda folder: with_contract(folder, format=2),
+    "a later format": lambda folder: with_contract(folder, format=3),
+    "no golden inputs": lambda folder: with_contract(folder, golden=[]),
+    "golden inputs without logits": lambda folder: with_contract(folder, golden=[{"png": ""}] * 5),
+    "golden inputs that are a word": lambda folder: with_contract(folder, golden="sound"),
+    "golden inputs cut": golden_cut,
     "another network": lambda folder: with_contract(folder, arch="resnet34"),
     "an unknown network": lambda folder: with_contract(folder, arch="vit"),
     "more classes": lambda folder: with_contract(folder, classes=["a", "b", "c", "d"]),

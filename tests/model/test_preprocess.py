@@ -1,17 +1,23 @@
 """The one preprocessing is torchvision's, and a stored description is followed or refused."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydicom.uid import JPEG2000Lossless
 from torchvision import transforms
 
+from covidcore.data.decode import decode
+from covidcore.data.index import scan
+from covidcore.data.pixels import pixel_array
 from covidcore.errors import CheckpointError
 from covidcore.model.preprocess import Preprocessing, normalise, preprocess
 from covidcore.model.weights import IMAGENET_MEAN, IMAGENET_STD
+from tests import dicoms, hostile
 from tests.pictures import picture
 
 SPEC = Preprocessing(64, IMAGENET_MEAN, IMAGENET_STD)
@@ -43,6 +49,43 @@ def test_preprocess_is_the_usual_torchvision_chain(shape: tuple[int, int]) -> No
     made = preprocess([image, image[::-1]], SPEC)
     assert made.shape == (2, 3, 64, 64)
     torch.testing.assert_close(made[0], torchvisions(image), atol=1e-5, rtol=1e-5)
+
+
+def in_every_format(grey: np.ndarray) -> dict[str, bytes]:
+    """One picture by the name of a file."""
+    deep = grey.astype(np.uint16) * 16 + 7
+    coloured = np.dstack([grey, grey, grey])
+    return {
+        "grey.png": hostile.saved(grey),
+        "rgb.png": hostile.saved(coloured),
+        "deep.png": hostile.saved(deep),
+        "photo.jpg": hostile.saved(grey, "JPEG", quality=95),
+        "lossy.webp": hostile.saved(grey, "WEBP", quality=95),
+        "lossless.webp": hostile.saved(grey, "WEBP", lossless=True),
+        "plain.bmp": hostile.saved(coloured, "BMP"),
+        "plain.tif": hostile.saved(grey, "TIFF", compression="tiff_lzw"),
+        "deep.tiff": hostile.saved(deep, "TIFF"),
+        "raw.dcm": dicoms.dicom(deep, BitsStored=12),
+        "packed.dcm": dicoms.compressed(deep, JPEG2000Lossless, BitsStored=12),
+        "negative.dcm": dicoms.dicom(255 - grey, PhotometricInterpretation="MONOCHROME1"),
+    }
+
+
+def test_a_file_is_the_same_tensor_in_training_and_as_an_upload(tmp_path: Path, home: Path) -> None:
+    for number, label in enumerate(("a", "b")):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for name, data in in_every_format(picture(number, 96, 80)).items():
+            (tmp_path / "set" / label / name).write_bytes(data)
+    dataset = scan(tmp_path / "set", home)
+    assert len(dataset.index) == 2 * 12 and not dataset.unreadable
+    trained_on = pixel_array(dataset, SPEC.image_size, home)
+    first: dict[str, torch.Tensor] = {}
+    for row, file in enumerate(dataset.index["file"]):
+        stored = normalise(torch.from_numpy(np.array(trained_on[row : row + 1])), SPEC)
+        upload = preprocess([decode((dataset.root / file).read_bytes()).pixels], SPEC)
+        assert torch.equal(stored, upload), file
+        other = first.setdefault(file[0], upload)
+        assert (upload - other).abs().mean() < 0.05, file
 
 
 def test_the_description_survives_json() -> None:
