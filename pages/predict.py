@@ -11,7 +11,7 @@ from covidcore.evaluation.operating import OperatingPoint
 from covidcore.inference.table import as_csv, as_table
 from covidcore.jobs.folder import State
 from covidcore.wording import markdown, percent, visible
-from pages import shared
+from pages import shared, shared_demo
 
 MOST_FILES = 50
 
@@ -25,7 +25,8 @@ def answers(
     if new:
         model = shared.predictor(run, shared.settings().home)
         with st.spinner("Looking at the images"):
-            said = model.predict([(file.name, file.getvalue()) for file in new], point)
+            items = [(file.name, file.getvalue()) for file in new]
+            said = shared_demo.in_turn(items, lambda part: model.predict(part, point))
         known = known | {(rule, file.file_id): one for file, one in zip(new, said, strict=True)}
     kept = {(rule, file.file_id): known[rule, file.file_id] for file in uploads}
     st.session_state["answers"] = kept
