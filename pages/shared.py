@@ -12,6 +12,7 @@ import streamlit as st
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError, DataError
+from covidcore.lean import give_back, spare_memory
 from covidcore.wording import markdown, percent, visible
 from pages import shared_demo
 from pages.shared_news import announce
@@ -212,6 +213,8 @@ def predictor(run: str, home: Path) -> "Predictor":
 @st.cache_resource(show_spinner="Loading torch")
 def load_torch() -> None:
     """Import torch once, so that pages stay as fast as they were."""
+    if settings().demo:
+        spare_memory()
     import torch
 
     torch.set_num_threads(1)  # two threads on a busy machine are ten times slower than one
@@ -224,6 +227,8 @@ def settle_memory() -> None:
 
     gc.collect()
     gc.freeze()
+    if settings().demo:
+        give_back()
 
 
 def pixels(dataset: "Dataset") -> "NDArray[np.uint8]":

@@ -1,6 +1,7 @@
 """The public demo: what is always in view, who is let in, whose turn it is, what is prepared.
 
-Every function does nothing, or lets everything through, where ``COVIDCORE_DEMO`` is not set.
+Every function does nothing, or lets everything through, where ``COVIDCORE_DEMO`` is not set; only
+the login is asked for wherever one is set up.
 """
 
 import uuid
@@ -86,8 +87,19 @@ def _present(name: str) -> str:
     return name
 
 
+def _login() -> None:
+    """Ask for a login where the server's secrets name who checks it (``docs/deploy.md``)."""
+    if not st.secrets.load_if_toml_exists() or "auth" not in st.secrets:
+        return
+    if not st.user.get("is_logged_in"):
+        st.button("Log in", type="primary", icon=":material/login:", on_click=st.login)
+        st.stop()
+    st.sidebar.button("Log out", icon=":material/logout:", on_click=st.logout)
+
+
 def welcome() -> None:
     """The lines that stay in view; ends the page here where there is no seat for the visitor."""
+    _login()
     if not is_demo():
         return
     with st.bottom:

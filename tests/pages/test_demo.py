@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from covidcore.config import DISCLAIMER, PRIVACY
 from covidcore.errors import Busy
@@ -13,6 +14,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.limits import Limit, Rate, Seats
 from pages import shared_demo
 from tests.hostile import saved
+from tests.pages.conftest import ENTRY
 from tests.pages.test_pages import texts
 from tests.pictures import picture
 
@@ -71,6 +73,8 @@ def test_one_preset_and_no_sweep(demo: RunStore, open_page) -> None:
 
 
 def test_an_answer_and_the_limit(demo: RunStore, open_page) -> None:
+    import covidcore.inference.predictor  # noqa: F401  which takes longer than a page may
+
     app = open_page("predict")
     desk = shared_demo.desk()
     desk.limits["images"] = Limit("images", Rate(5, 60.0), Rate(100, 1.0))
@@ -149,3 +153,15 @@ def test_a_visitor_trains_a_few_times(demo: RunStore, open_page) -> None:
     with pytest.raises(Busy, match=r"^You have asked for many runs: try again in 10 minutes"):
         mine.spend("training")
     theirs.spend("training")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_login_is_asked_for_where_one_is_set_up(trained: RunStore, name: str) -> None:
+    app = AppTest.from_file(str(ENTRY), default_timeout=30)
+    app.secrets["auth"] = {"redirect_uri": "http://localhost:8501/oauth2callback"}
+    if name:
+        app.switch_page(f"pages/{name}.py")
+    app.run()
+    assert not app.exception
+    assert [one.label for one in app.button] == ["Log in"]
+    assert not app.file_uploader
