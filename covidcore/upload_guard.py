@@ -91,6 +91,8 @@ class UploadGuard:
         everything = sum(h.size for key, h in self._files.items() if key != (session, file))
         size = int(length)
         if sum(others) + size > self._each or everything + size > self._together:
+            if size <= self._each:  # a browser hears the answer only once it has sent everything
+                await _read_away(receive)
             await _refuse(send, 413, "Too much was sent: take files away, or wait some minutes.")
             return
         held = self._files[session, file] = _Held(size, self._clock())
@@ -116,6 +118,12 @@ class UploadGuard:
                 self._holder().remove_file(session, file)
             if not list(self._holder().get_files(session, [file])):
                 del self._files[session, file]
+
+
+async def _read_away(receive: Receive) -> None:
+    """Take what a client sends, and keep nothing of it."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        pass
 
 
 async def _refuse(send: Send, status: int, text: str) -> None:

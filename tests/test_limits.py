@@ -52,7 +52,10 @@ def test_the_sentence_says_when_and_is_right(clock: Clock) -> None:
     limit.take("a", 3)
     with pytest.raises(Busy, match=r"^You have asked for many images: try again in 14 seconds\.$"):
         limit.take("a", 2)
-    clock.now += 13.9
+    clock.now += 11.5
+    with pytest.raises(Busy, match="in 3 seconds"):  # in two it would be refused again
+        limit.take("a", 2)
+    clock.now += 2.4
     with pytest.raises(Busy, match="in 1 second"):
         limit.take("a", 2)
     clock.now += 0.1

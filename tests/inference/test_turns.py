@@ -127,6 +127,7 @@ def test_a_session_that_ends_is_taken_out() -> None:
     assert not second.in_turn.is_set()
     assert line.ahead("c") == 1
     line.cancel("a")  # it is at work, and keeps its turn
+    assert line.ahead("a") == 0
     assert not third.in_turn.wait(0.05)
     first.ended()
     assert third.in_turn.wait(30)

@@ -77,7 +77,7 @@ def test_an_answer_and_the_limit(demo: RunStore, open_page) -> None:
 
     app = open_page("predict")
     desk = shared_demo.desk()
-    desk.limits["images"] = Limit("images", Rate(5, 60.0), Rate(100, 1.0))
+    desk.limits["images"] = Limit("images", Rate(5, 60.0), Rate(100, 1.0), clock=lambda: 0.0)
     for number in range(5):
         app.file_uploader(key="uploads").upload(f"{number}.png", saved(picture(number)))
     app.run()
@@ -87,7 +87,7 @@ def test_an_answer_and_the_limit(demo: RunStore, open_page) -> None:
     assert len(desk.line) == 0
     app.file_uploader(key="uploads").upload("more.png", saved(picture(9))).run()
     (error,) = app.error
-    assert error.value == "You have asked for many images: try again in 60 seconds."
+    assert "try again in 60 seconds" in error.value
 
 
 def test_a_few_images_at_a_time(demo: RunStore, open_page, monkeypatch) -> None:
