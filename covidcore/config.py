@@ -12,7 +12,17 @@ _ABOVE = Path(__file__).resolve().parents[1]
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:/ is a folder
 
 DISCLAIMER = "For learning and research; not a medical device."
+PRIVACY = (
+    "A public demo: what you send stays in this server's memory, and is dropped when you leave or "
+    "after ten minutes. Send no picture by which a person could be known."
+)
 DEMO_DATA = "In the demo only phantoms can be used: install covidcore to look at data of your own."
+DEMO_WORK = (
+    "In the demo this is not worked out for a visitor: install covidcore to do it. What was "
+    "prepared can be looked at."
+)
+DEMO_PHANTOMS = 240
+"""Phantoms at most, where a demo makes any."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Settings:
     """``COVIDCORE_SLOTS``: how many jobs this machine runs at once; the rest wait."""
     weights: Path | None = None
     """``COVIDCORE_WEIGHTS``: a folder or file searched for weights before any download."""
+    training: bool = True
+    """``COVIDCORE_TRAINING=off``: visitors of a demo train nothing."""
 
     def refuse_in_demo(self) -> None:
         """Raises: DataError in a public demo, where a visitor brings in no data."""
@@ -64,6 +76,7 @@ class Settings:
             runner=env.get("COVIDCORE_RUNNER", "").strip() or "local",
             slots=_slots(env.get("COVIDCORE_SLOTS", "").strip() or "1"),
             weights=path("COVIDCORE_WEIGHTS"),
+            training=_training(env.get("COVIDCORE_TRAINING", "").strip().lower() or "on"),
         )
 
 
@@ -71,6 +84,12 @@ def _slots(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise CovidcoreError(f"COVIDCORE_SLOTS is “{text}”; it must be a number from 1 to 64.")
     return int(text)
+
+
+def _training(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise CovidcoreError(f"COVIDCORE_TRAINING is “{text}”; it must be on or off.")
+    return text == "on"
 
 
 def child_environment() -> dict[str, str]:

@@ -37,5 +37,9 @@ class RunError(CovidcoreError):
     """There is no such run, or it is not in a state that allows what was asked."""
 
 
+class Busy(CovidcoreError):
+    """A public server has too much to do for this now; the message says when to try again."""
+
+
 class Stopped(CovidcoreError):
     """Long work ended early because the caller asked it to."""

@@ -40,7 +40,8 @@ def draw(run: "RunInfo") -> None:
 
 def _ask(run: "RunInfo", home: Path) -> None:
     """The dataset, the classes, and the button."""
-    _read_folder()
+    if not shared.settings().demo:
+        _read_folder()
     infos = {info.fingerprint: info for info in known(home)}
     if _NEXT in st.session_state:
         st.session_state["outside_dataset"] = st.session_state.pop(_NEXT)

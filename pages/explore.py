@@ -29,14 +29,16 @@ with shared.frame("Explore", "What is in a dataset, where it comes from, and wha
         shared.offer_data()
         shared_sources.offer_more()
         st.stop()
-    with st.expander("Bring in data", icon=":material/add:"):
-        shared.offer_data()
-        shared_sources.offer_more()
+    if not shared.settings().demo:
+        with st.expander("Bring in data", icon=":material/add:"):
+            shared.offer_data()
+            shared_sources.offer_more()
 
     st.header(markdown(dataset.name), anchor=False)
     if dataset.synthetic:
         st.warning("Synthetic phantoms: drawn by this program, no patient behind them.")
-    st.text(str(dataset.root))
+    if not shared.settings().demo:  # strangers need not know where things lie
+        st.text(str(dataset.root))
     view = st.segmented_control(
         "View", list(VIEWS), default="Overview", key="view", required=True,
         bind="query-params", label_visibility="collapsed",

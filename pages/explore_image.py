@@ -17,6 +17,9 @@ from pages.explore_overview import NOT_STATED, SET_NAMES
 from pages.explore_tiles import open_image, tiles
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from covidcore.data.index import Dataset
 
 VARIANTS = 8
@@ -185,7 +188,7 @@ def _augmented(dataset: "Dataset", row: int) -> None:
     if square is None:
         st.warning("This file can not be read any more.")
         return
-    varied = shared.varied(square, VARIANTS, seed, kind)
+    varied = _varied(square, VARIANTS, seed, kind)
     pictures = [
         ("as it is", square),
         *((f"varied, {at + 1}", one) for at, one in enumerate(varied)),
@@ -197,3 +200,12 @@ def _augmented(dataset: "Dataset", row: int) -> None:
         f"What recipes with augment={kind} train on, at 224 pixels: {AUGMENTED[kind]}. Never "
         "mirrored. What comes in from beyond the border is black."
     )
+
+
+@st.cache_data(max_entries=16, show_spinner="Varying the image")
+def _varied(square: "NDArray[np.uint8]", count: int, seed: int, kind: str) -> "NDArray[np.uint8]":
+    """Copies of an image as a kind of augmentation makes them, ``(count, S, S)``."""
+    from covidcore.training.variants import variants
+
+    shared.load_torch()
+    return variants(square, count, seed, kind)

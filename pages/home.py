@@ -14,7 +14,11 @@ with shared.frame("covidcore", "A workbench for chest-radiograph classifiers you
         "evaluation, **try** an image of your own.\n"
         "- A model tells apart the classes it was shown. It may do so by where images come from "
         "and not by what is in the lungs: the pages help you notice.\n"
-        "- Nothing is sent anywhere. Images, models and results stay in one folder here."
+        + (
+            "- Installed on your own machine, it sends nothing anywhere."
+            if shared.settings().demo
+            else "- Nothing is sent anywhere. Images, models and results stay in one folder here."
+        )
     )
     datasets = known(shared.settings().home)
     runs = shared.store().list()

@@ -1,5 +1,6 @@
 """Upload images, get answers, or refusals with a reason."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,7 +15,7 @@ from covidcore.inference.table import as_csv, as_table
 from covidcore.jobs.folder import State
 from covidcore.show import memory
 from covidcore.wording import markdown, percent, visible
-from pages import shared
+from pages import shared, shared_demo
 
 MOST_FILES = 50
 LIMITS = Limits()
@@ -43,7 +44,8 @@ def answers(
         if new:
             with st.spinner("Looking at the images"):
                 items = [(file.name, file.getvalue()) for file in new]
-                said = model.predict(items, point, anyway=anyway, invert=inverted)
+                ask = partial(model.predict, point=point, anyway=anyway, invert=inverted)
+                said = shared_demo.in_turn(items, ask)
             known = known | {key(file): one for file, one in zip(new, said, strict=True)}
     kept = {key(file): known[key(file)] for file in uploads}
     st.session_state["answers"] = kept

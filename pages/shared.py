@@ -12,7 +12,9 @@ import streamlit as st
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError, DataError
+from covidcore.lean import give_back, spare_memory
 from covidcore.wording import markdown, percent, visible
+from pages import shared_demo
 from pages.shared_news import announce
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def frame(title: str, about: str) -> Iterator[None]:
     st.title(title, anchor=False)
     st.markdown(about)
     st.caption(f":material/info: {DISCLAIMER}")
+    shared_demo.welcome()
     with told():
         announce(store())
     for text in st.session_state.pop("_notes", []):
@@ -109,7 +112,7 @@ def store() -> "RunStore":
     """The runs of this home."""
     from covidcore.jobs.store import RunStore
 
-    return RunStore(settings())
+    return RunStore(settings(), shared_demo.visitor())
 
 
 def link(key: str) -> str:
@@ -207,18 +210,11 @@ def predictor(run: str, home: Path) -> "Predictor":
     return model
 
 
-@st.cache_data(max_entries=16, show_spinner="Varying the image")
-def varied(square: "NDArray[np.uint8]", count: int, seed: int, kind: str) -> "NDArray[np.uint8]":
-    """Copies of an image as a kind of augmentation makes them, ``(count, S, S)``."""
-    from covidcore.training.variants import variants
-
-    load_torch()
-    return variants(square, count, seed, kind)
-
-
 @st.cache_resource(show_spinner="Loading torch")
 def load_torch() -> None:
     """Import torch once, so that pages stay as fast as they were."""
+    if settings().demo:
+        spare_memory()
     import torch
 
     torch.set_num_threads(1)  # two threads on a busy machine are ten times slower than one
@@ -231,6 +227,8 @@ def settle_memory() -> None:
 
     gc.collect()
     gc.freeze()
+    if settings().demo:
+        give_back()
 
 
 def pixels(dataset: "Dataset") -> "NDArray[np.uint8]":
@@ -264,6 +262,8 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
 
 def offer_data() -> None:
     """The two ways to a dataset: a folder on this machine, or synthetic phantoms."""
+    if shared_demo.instead_of_data():
+        return
     folder, phantoms = st.columns(2, border=True)
     with folder.form("folder", border=False):
         st.subheader("A folder on this machine", anchor=False)

@@ -23,6 +23,8 @@ _PHASES = {
 
 def offer_more() -> None:
     """Bring in a zip archive from this computer, or a public dataset of Kaggle."""
+    if shared.settings().demo:
+        return
     upload, download = st.columns(2, border=True)
     with upload:
         _offer_upload()

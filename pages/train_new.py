@@ -9,6 +9,7 @@ import streamlit as st
 from covidcore.data.index import Dataset
 from covidcore.data.split import digest, summary
 from covidcore.errors import CovidcoreError, RecipeError
+from covidcore.jobs.demo import DEMO_WEIGHTS
 from covidcore.jobs.estimate import Forecaster, parts_in_words, probing, start_probe, to_probe
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
@@ -90,7 +91,7 @@ def new_run(store: RunStore, dataset: Dataset, infos: list[RunInfo]) -> None:
         forecaster = Forecaster(settings, finished)
         with shared.told():
             _cards(store, dataset, forecaster, idle)
-            recipe, problems = _fields(st.session_state["preset"], dataset)
+            recipe, problems = _fields(store, st.session_state["preset"], dataset)
             for problem in problems:
                 st.error(markdown(problem), icon=":material/error:")
             _start(store, dataset, forecaster, None if problems else recipe, idle)
@@ -100,12 +101,13 @@ def new_run(store: RunStore, dataset: Dataset, infos: list[RunInfo]) -> None:
 
 def _cards(store: RunStore, dataset: Dataset, forecaster: Forecaster, idle: bool) -> None:
     """The presets side by side, each with what it does, gives and takes."""
+    presets = {name: preset for name, preset in PRESETS.items() if store.rules.offers(name)}
     times = {
-        name: look_ahead(store, dataset, preset.recipe, forecaster, idle).time
-        for name, preset in PRESETS.items()
+        name: look_ahead(store, dataset, store.rules.start(preset.recipe), forecaster, idle).time
+        for name, preset in presets.items()
     }  # all of them first, so that the cards appear at once
     with st.grid(4, min_column_width=215):
-        for name, preset in PRESETS.items():
+        for name, preset in presets.items():
             chosen = st.session_state["preset"] == name
             with st.container(border=True, height="stretch"):
                 mark = " :blue-badge[:material/check: chosen]" if chosen else ""
@@ -125,9 +127,9 @@ def _cards(store: RunStore, dataset: Dataset, forecaster: Forecaster, idle: bool
                 )
 
 
-def _fields(name: str, dataset: Dataset) -> tuple[Recipe, list[str]]:
+def _fields(store: RunStore, name: str, dataset: Dataset) -> tuple[Recipe, list[str]]:
     """The preset's recipe with what was changed under Advanced, and what is wrong with that."""
-    start = PRESETS[name].recipe
+    start = store.rules.start(PRESETS[name].recipe)
     typed: dict[str, str] = {}
     excluded: list[str] = []
     link = train_link.carried(dataset)
@@ -135,9 +137,13 @@ def _fields(name: str, dataset: Dataset) -> tuple[Recipe, list[str]]:
     more = st.expander("Advanced", bool(link.mark), icon=":material/tune:")
     with more, st.grid("auto", min_column_width=190):
         for field, (title, about) in FIELDS.items():
+            if not store.rules.frees(field):
+                typed[field] = f"{getattr(start, field)}"
+                continue
             given = link.fields.get(field, getattr(start, field))
             key = f"{name}-{field}{link.mark if field in train_link.FIELDS else ''}"
-            choices = WEIGHTS if field == "weights" else CHOICES.get(field)
+            weights = DEMO_WEIGHTS if store.rules.bounded else WEIGHTS
+            choices = weights if field == "weights" else CHOICES.get(field)
             if field == "exclude_sources":
                 sources = sorted(set(dataset.index["source"]) - {""})
                 excluded = st.multiselect(
@@ -147,7 +153,7 @@ def _fields(name: str, dataset: Dataset) -> tuple[Recipe, list[str]]:
             elif choices:
                 typed[field] = st.selectbox(
                     title, choices, choices.index(given), key=key, help=about,
-                    accept_new_options=field == "weights",
+                    accept_new_options=field == "weights" and not store.rules.bounded,
                 )  # fmt: skip
             else:
                 typed[field] = st.text_input(title, f"{given}", key=key, help=about)
@@ -156,7 +162,12 @@ def _fields(name: str, dataset: Dataset) -> tuple[Recipe, list[str]]:
         typed["standardise"] = "false"
     if typed["trainable"] != "all":
         typed["progressive"] = "false"
-    return _checked(replace(start, exclude_sources=tuple(excluded)), typed)
+    recipe, problems = _checked(replace(start, exclude_sources=tuple(excluded)), typed)
+    try:  # before a file that the recipe names is looked at
+        store.rules.check_recipe(recipe, dataset.synthetic)
+    except CovidcoreError as error:
+        problems.append(str(error))
+    return recipe, problems
 
 
 def _checked(start: Recipe, typed: dict[str, str]) -> tuple[Recipe, list[str]]:
@@ -204,7 +215,8 @@ def _start(
             split_of(recipe, dataset, store)[0].rename_axis("class"),
             alt="Images of each class and set",
         )
-    train_sweeps.vary(store, dataset, recipe)
+    if not store.rules.bounded:
+        train_sweeps.vary(store, dataset, recipe)
     if go:
         _submit(store, dataset, recipe, run)
 

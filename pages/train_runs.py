@@ -59,7 +59,8 @@ def follow(store: RunStore, run_id: str) -> None:
         if not busy:
             st.metric("Test accuracy", percent(run.accuracy))
     with st.container(horizontal=True):
-        if busy and st.button("Cancel", icon=":material/stop_circle:", key="cancel"):
+        mine = store.rules.owns(run_id)
+        if busy and mine and st.button("Cancel", icon=":material/stop_circle:", key="cancel"):
             store.cancel(run_id)
             st.toast("The run stops within two seconds.")
         if run.state is State.DONE and st.button("Read the evaluation", type="primary"):
@@ -117,7 +118,7 @@ def _in_line(store: RunStore, info: RunInfo, place: int, length: int) -> None:
     st.markdown(f"{about}  \n{markdown(info.name)}", width="stretch")
     if st.button("Open", key=f"open-{info.run}", icon=":material/visibility:"):
         shared.choose("run", info.run)
-    if place:
+    if place and not store.rules.bounded:
         for label, places, possible in (
             ("Earlier", -1, place > 1),
             ("Later", 1, place < length),
@@ -127,7 +128,9 @@ def _in_line(store: RunStore, info: RunInfo, place: int, length: int) -> None:
             if st.button(label, key=key, icon=icon, disabled=not possible):
                 store.move(info.run, places)
                 st.rerun()
-    if st.button("Cancel", key=f"cancel-{info.run}", icon=":material/stop_circle:"):
+    if store.rules.owns(info.run) and st.button(
+        "Cancel", key=f"cancel-{info.run}", icon=":material/stop_circle:"
+    ):
         store.cancel(info.run)
         st.rerun()
 
@@ -220,7 +223,7 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
                 shared.EVALUATE,
                 query_params={"run": first, "view": "Compare", "with": ",".join(others)},
             )
-        if st.button("Remove", icon=":material/delete:", key="remove"):
+        if not store.rules.bounded and st.button("Remove", icon=":material/delete:", key="remove"):
             # Not the dialog itself: what this part draws ends when it is drawn anew.
             st.session_state[_REMOVE] = [info.run for info in chosen]
             st.rerun()

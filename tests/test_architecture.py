@@ -26,7 +26,7 @@ WITH_THE_COMMAND_LINE = {
 ASIDE = {
     *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
     *("chart_files", "chart_images", "chart_outside", "chart_stress", "chart_style"),
-    *("failpoints", "proportions", "wording"),
+    *("failpoints", "lean", "limits", "proportions", "upload_guard", "wording"),
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
@@ -44,7 +44,8 @@ NO_TORCH = (
     *("model/preprocess", "training/sizes", "training/stored", "training/variants"),
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
     *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
-    "jobs/stress",
+    *("lean", "limits", "upload_guard", "inference/turns", "jobs/demo", "jobs/demo_process"),
+    *("jobs/stress", "jobs/removal"),
 )
 
 

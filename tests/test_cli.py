@@ -68,7 +68,7 @@ Ask = Callable[..., tuple[int, Any]]
 
 @pytest.fixture(autouse=True)
 def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS"):
+    for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "TRAINING", "WEIGHTS"):
         monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
     monkeypatch.setenv("COVIDCORE_HOME", str(home))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -14,7 +14,7 @@ def test_an_empty_environment_gives_the_defaults(
     monkeypatch.chdir(tmp_path)
     expected = Settings(tmp_path / ".covidcore", None, False, "local", 1, None)
     assert Settings.from_environment({}) == expected
-    names = ("HOME", "DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS")
+    names = ("HOME", "DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS", "TRAINING")
     assert Settings.from_environment({f"COVIDCORE_{name}": " " for name in names}) == expected
     assert not expected.home.exists()
 
@@ -30,6 +30,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "COVIDCORE_RUNNER": "ray:http://host:8265",
             "COVIDCORE_SLOTS": "3",
             "COVIDCORE_WEIGHTS": "/weights/resnet18.pth",
+            "COVIDCORE_TRAINING": " Off ",
         }
     )
     assert settings == Settings(
@@ -39,6 +40,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         runner="ray:http://host:8265",
         slots=3,
         weights=Path("/weights/resnet18.pth"),
+        training=False,
     )
 
 
@@ -52,6 +54,11 @@ def test_the_process_environment_is_the_default(
 ) -> None:
     monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "elsewhere"))
     assert Settings.from_environment().home == tmp_path / "elsewhere"
+
+
+def test_training_is_on_or_off() -> None:
+    with pytest.raises(CovidcoreError, match="COVIDCORE_TRAINING is “no”; it must be on or off"):
+        Settings.from_environment({"COVIDCORE_TRAINING": "no"})
 
 
 def test_the_home_of_nobody() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from covidcore import storage
-from covidcore.config import child_environment
+from covidcore.config import DEMO_WORK, Settings, child_environment
 from covidcore.errors import CovidcoreError, DataError, Stopped
 
 _NICENESS = 10
@@ -44,11 +44,12 @@ class Task:
     """The files of one piece of work, in a folder of its own; the only place that names them.
 
     ``of`` is a file of what the work is about: once that is removed nothing is written any more,
-    which would bring its folder back.
+    which would bring its folder back. ``in_demo``: it may be started in a public demo, where
+    visitors could else start as many processes as there are questions.
     """
 
-    def __init__(self, path: Path, of: Path | None = None) -> None:
-        self._of = of
+    def __init__(self, path: Path, of: Path | None = None, in_demo: bool = False) -> None:
+        self._of, self._in_demo = of, in_demo
         self._reported, self._said = 0.0, ""
         self.path = path
         self.lock = path / "lock"
@@ -92,10 +93,13 @@ class Task:
     def start(self, module: str, *arguments: str) -> None:
         """Run ``python -m module arguments``, unless a process is at work on it.
 
-        Returns once it holds the lock, or has ended. Raises: DataError where it can not be started.
+        Returns once it holds the lock, or has ended. Raises: DataError where it can not be started,
+        and in a public demo.
         """
         if self.running:
             return
+        if not self._in_demo and Settings.from_environment().demo:
+            raise DataError(DEMO_WORK)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.cancel.unlink(missing_ok=True)

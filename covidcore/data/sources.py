@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from covidcore.config import Settings
+from covidcore.config import DEMO_PHANTOMS, Settings
 from covidcore.data import kaggle
 from covidcore.data.archives import Moving, is_archive, unpack
 from covidcore.data.facts import Progress
@@ -39,7 +39,10 @@ def resolve(
     """
     match = _PHANTOMS.fullmatch(spec)
     if match:
-        return make_phantoms(int(match[1] or PHANTOMS), settings, progress)
+        images = int(match[1] or PHANTOMS)
+        if settings.demo and images > DEMO_PHANTOMS:
+            raise DataError(f"In the demo {DEMO_PHANTOMS} phantoms can be made at most.")
+        return make_phantoms(images, settings, progress)
     if not spec.strip():
         raise DataError("No dataset was named: give a folder, a .zip, kaggle, or phantoms.")
     if settings.demo and not _is_given(spec, settings):

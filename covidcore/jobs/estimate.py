@@ -145,8 +145,11 @@ def to_probe(settings: Settings, dataset: Dataset, recipes: Sequence[Recipe]) ->
 def start_probe(
     settings: Settings, dataset: Dataset, recipes: Sequence[Recipe]
 ) -> "subprocess.Popen[bytes] | None":
-    """Measure ``recipes`` in a process of its own; None where one is at work already."""
-    if not recipes or probing(settings):
+    """Measure ``recipes`` in a process of its own; None where one is at work already.
+
+    In a public demo nothing is measured: a finished run tells enough.
+    """
+    if settings.demo or not recipes or probing(settings):
         return None
     RateFile(settings.home).note_asked(map(cost_key, recipes))
     home = str(settings.home)

@@ -124,6 +124,13 @@ class RunFolder:
             raise RunError(f"The run {self.run} is damaged: its job.json is not complete.")
         return job
 
+    def limit_seconds(self) -> float | None:
+        """How long a worker may take at the run, where that has a limit (in a public demo)."""
+        try:
+            return float(storage.read_json(self.job)["limit_seconds"])
+        except (DataError, KeyError, TypeError, ValueError):
+            return None
+
     def status(self) -> dict[str, Any]:
         """What the worker last wrote; an unreadable file reads as an interrupted run."""
         try:

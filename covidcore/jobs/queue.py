@@ -177,7 +177,8 @@ class Queue:
         room = len(waiting)
         if not runner.queues:
             busy = [runner.status(folder) is not Presence.GONE for folder in look.active]
-            room = self._settings.slots - sum(busy)
+            slots = 1 if self._settings.demo else self._settings.slots
+            room = slots - sum(busy)
         for folder in waiting[: max(0, room)]:
             if not self._hand_over(runner, folder):
                 return

@@ -17,10 +17,12 @@ from covidcore.data.split import digest
 from covidcore.errors import RunError
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.jobs import thresholds
+from covidcore.jobs.demo import Rules, Visitor
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
 from covidcore.jobs.plan import Plan, plan_runs, plan_split
 from covidcore.jobs.queue import Queue
+from covidcore.jobs.removal import make_room, remove
 from covidcore.jobs.space import check_space
 from covidcore.model.at_hand import at_hand
 from covidcore.training.recipe import Recipe, run_key
@@ -44,10 +46,10 @@ class Submission:
 
 
 class RunStore:
-    """The runs below ``settings.home``."""
+    """The runs below ``settings.home``; ``visitor`` is who asks, in a public demo."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, visitor: Visitor | None = None) -> None:
+        self.settings, self.rules = settings, Rules(settings, visitor)
         self.queue = Queue(settings, indexed=True)
 
     def submit(self, recipe: Recipe, dataset: Dataset, name: str = "") -> Submission:
@@ -57,6 +59,7 @@ class RunStore:
         failed, was cancelled or interrupted, it is queued again and goes on from its last
         checkpoint. Raises: RecipeError, DataError, WeightsError.
         """
+        self.rules.check_recipe(recipe, dataset.synthetic)  # before a file that it names is read
         _ = self.queue.runner  # a bad COVIDCORE_RUNNER is told before anything is done
         (plan,) = plan_runs([recipe], dataset, self.settings)
         return self.submit_plan(plan, dataset, name)
@@ -67,6 +70,7 @@ class RunStore:
         Raises: DataError where the disk has no room.
         """
         run, recipe, weights = plan.run, plan.recipe, plan.weights
+        self.rules.check_recipe(recipe, dataset.synthetic)
         folder = RunFolder(self.queue.folder / run)
         with self.queue.locked("submit"):
             if folder.job.is_file():
@@ -74,8 +78,10 @@ class RunStore:
                 if state is State.DONE and not folder.damaged():
                     return Submission(run, True, weights.note)
                 if state.ended:
+                    make_room(self.queue, self.rules, folder)
                     self.queue.put(folder)
             else:
+                make_room(self.queue, self.rules, folder)
                 check_space(recipe, len(dataset.index), self.settings.home)
                 job = {
                     "recipe": recipe.to_json(),
@@ -86,6 +92,7 @@ class RunStore:
                     "weights": weights.to_json(),
                     "name": name or f"{recipe.in_words()} on {dataset.name}",
                     "created": now(),
+                    **self.rules.terms(),
                 }
                 self._create(folder, job, plan.split)
         self.queue.advance()
@@ -193,8 +200,7 @@ class RunStore:
 
         Raises: RunError in a public demo, where one visitor would change what others are told.
         """
-        if self.settings.demo:
-            raise RunError("This is a public demo: no operating point is saved here.")
+        self.rules.refuse("no operating point is saved here")
         thresholds.save(self._folder(run), point)
 
     def path(self, run: str) -> Path:
@@ -206,6 +212,7 @@ class RunStore:
 
         Raises: RunError where it has ended already.
         """
+        self.rules.check_own(run, "cancel")
         state = self.queue.stop(self._folder(run))
         if state.ended:
             raise RunError(f"The run {run} is {state}: there is nothing to cancel.")
@@ -221,6 +228,7 @@ class RunStore:
             state = self.queue.state(folder)
             if not state.ended or (state is State.DONE and not folder.damaged()):
                 raise RunError(f"The run {run} is {state}: there is nothing to resume.")
+            make_room(self.queue, self.rules, folder)
             self.queue.put(folder)
         self.queue.advance()
 
@@ -233,6 +241,7 @@ class RunStore:
 
         Raises: RunError where it does not wait.
         """
+        self.rules.refuse("runs start in the order in which they were begun")
         self.queue.move(self._folder(run), places)
 
     def remove(self, run: str) -> None:
@@ -240,16 +249,8 @@ class RunStore:
 
         Raises: RunError where it is running.
         """
-        folder = self._folder(run)
-        if self.queue.state(folder) is State.QUEUED:
-            self.queue.stop(folder)  # it may wait on a cluster, where it would start in vain
-        with self.queue.locked():
-            if self.queue.state(folder) is State.RUNNING:
-                raise RunError(f"The run {run} is running: cancel it first.")
-            aside = self.queue.folder / f".removed-{run}"
-            shutil.rmtree(aside, ignore_errors=True)  # of a removal that was cut short
-            folder.path.rename(aside)  # gone for every reader at once
-        shutil.rmtree(aside, ignore_errors=True)
+        self.rules.refuse("no run is removed here")
+        remove(self.queue, self._folder(run))
 
     def advance(self) -> None:
         """Hand over the runs that may start now."""

@@ -53,6 +53,7 @@ class Sweeps:
         taken as they are; the others are queued, as by ``RunStore.submit``. ``told`` hears of
         each. Raises: RecipeError, DataError, WeightsError.
         """
+        self._store.rules.refuse("no sweeps are trained here")
         settings = self._store.settings
         _ = self._store.queue.runner  # a bad COVIDCORE_RUNNER is told before anything is done
         recipes = expand(recipe, grid)
@@ -101,6 +102,7 @@ class Sweeps:
 
         Raises: RunError where all have ended.
         """
+        self._store.rules.refuse("no sweep is cancelled here")
         states = self._states(sweep)
         going = [run for run, state in states.items() if not state.ended]
         if not going:
@@ -116,6 +118,7 @@ class Sweeps:
         Raises: RunError where there is nothing of this kind; DataError where runs were removed
         and the dataset is not known any more.
         """
+        self._store.rules.refuse("no sweep is gone on with here")
         resumed = 0
         for run in self._states(sweep):
             with contextlib.suppress(RunError):  # it is done and whole, waits or runs
@@ -143,6 +146,7 @@ class Sweeps:
 
         Raises: RunError where one of these is running.
         """
+        self._store.rules.refuse("no sweep is removed here")
         if runs:
             others = {run for other in self.list() if other.id != sweep.id for run in other.runs}
             states = {r: state for r, state in self._states(sweep).items() if r not in others}

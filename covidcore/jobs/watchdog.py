@@ -8,11 +8,13 @@ checkpoint.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
-from covidcore.errors import Stopped
+from covidcore.errors import RunError, Stopped
 from covidcore.failpoints import reach
-from covidcore.jobs.folder import RunFolder
+from covidcore.jobs.folder import RunFolder, State
+from covidcore.wording import duration
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 1.2
@@ -22,10 +24,22 @@ class Terminated(Stopped):
     """The process was told to end; the run can be resumed."""
 
 
-class Watchdog:
-    """Watches for the request to stop, on a thread of its own."""
+class OutOfTime(RunError):
+    """The run has taken all the time that it may."""
 
-    def __init__(self, folder: RunFolder, give_up: Callable[[], None]) -> None:
+
+class Watchdog:
+    """Watches for the request to stop, and the clock, on a thread of its own.
+
+    ``give_up(state, message)`` writes how the run ended. ``seconds``: how long the worker may take;
+    None: as long as it likes.
+    """
+
+    def __init__(
+        self, folder: RunFolder, give_up: Callable[[State, str], None], seconds: float | None = None
+    ) -> None:
+        self._until = None if seconds is None else time.monotonic() + seconds
+        self._too_long = f"The run was ended: it may take {duration(seconds)} here."
         self._folder, self._give_up = folder, give_up
         self._ending = threading.Lock()
         self._terminated = threading.Event()
@@ -46,20 +60,33 @@ class Watchdog:
         self._terminated.set()
 
     def check(self) -> None:
-        """Raises: Stopped where the run was asked to stop, Terminated where the process was."""
+        """Raises: Stopped where the run was asked to stop, Terminated where the process was.
+
+        OutOfTime where it has taken all the time that it may.
+        """
         if self._folder.stop_requested():
             raise Stopped("The run was asked to stop.")
+        if self.late:
+            raise OutOfTime(self._too_long)
         if self._terminated.is_set():
             raise Terminated("The worker was told to end.")
 
+    @property
+    def late(self) -> bool:
+        """Whether the worker has taken all the time that it may."""
+        return self._until is not None and time.monotonic() > self._until
+
     def _watch(self) -> None:
-        while not self._folder.stop_requested() and not self._terminated.wait(_POLL_SECONDS):
-            pass
+        while not (self._folder.stop_requested() or self.late):
+            if self._terminated.wait(_POLL_SECONDS):
+                break
         threading.Event().wait(_PATIENCE_SECONDS)
         reach("watchdog")
         if self._ending.acquire(blocking=False):
             try:
                 if self._folder.stop_requested():
-                    self._give_up()
+                    self._give_up(State.CANCELLED, "")
+                elif self.late:
+                    self._give_up(State.FAILED, self._too_long)
             finally:
                 os._exit(1)

@@ -68,13 +68,13 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     folder.sweep()
     ballast = Ballast(folder.path)
 
-    def give_up() -> None:
+    def give_up(state: State, message: str) -> None:
         """What the end of a worker is; in its place another process moves the queue on."""
-        end(State.CANCELLED)
+        end(state, message=message)
         os.environ["COVIDCORE_HOME"] = str(settings.home)
         os.execv(sys.executable, [sys.executable, "-m", "covidcore.jobs.queue"])
 
-    watchdog = Watchdog(folder, give_up)
+    watchdog = Watchdog(folder, give_up, folder.limit_seconds())
     signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
     step_back()
     reporter = Reporter(folder, watchdog)

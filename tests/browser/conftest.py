@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,43 @@ FLAGS = [
 ]
 
 
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def is_healthy(port: int) -> bool:
+    """Whether a server answers there."""
+    try:
+        address = f"http://127.0.0.1:{port}/_stcore/health"
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def serve(entry: str, port: int, env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start the app as a user does, and wait until it answers."""
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / entry)]
+    options = {"address": "127.0.0.1", "port": port, "headless": "true"}
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [*command, *(f"--server.{name}={value}" for name, value in options.items())],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + 60
+    while not is_healthy(port):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+    return process
+
+
 class Server:
     """The app as a user starts it, on a free port of this machine."""
 
@@ -37,36 +74,14 @@ class Server:
         self.home, self.log = folder / "home", folder / "server.log"
         self.store = RunStore(Settings(home=self.home))
         send_no_probe(self.home)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         env = {key: value for key, value in os.environ.items() if not key.startswith("COVIDCORE")}
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py")]
-        options = {"address": "127.0.0.1", "port": self.port, "headless": "true"}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *(f"--server.{name}={value}" for name, value in options.items())],
-                cwd=ROOT,
-                env={**env, "COVIDCORE_HOME": str(self.home)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + 60
-        while not self.healthy():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-
-    def healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        env["COVIDCORE_HOME"] = str(self.home)
+        self.process = serve("streamlit_app.py", self.port, env, self.log)
 
     def stop(self) -> None:
         if self.process:

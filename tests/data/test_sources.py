@@ -181,4 +181,6 @@ def test_the_demo_takes_no_data_from_a_visitor(
     fingerprint = resolve(str(mine), demo).fingerprint
     assert resolve(fingerprint[:8], demo).fingerprint == fingerprint
     assert resolve("phantoms:9", demo).synthetic
+    with pytest.raises(DataError, match="In the demo 240 phantoms can be made at most"):
+        resolve("phantoms:241", demo)
     assert resolve(str(zipped), Settings(home=home, demo=True, data=zipped)).layout == "flat"

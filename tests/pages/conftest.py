@@ -22,7 +22,7 @@ OpenPage = Callable[..., AppTest]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home; no other COVIDCORE variable is set."""
-    for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS"):
+    for name in ("DATA", "DEMO", "RUNNER", "SLOTS", "TRAINING", "WEIGHTS"):
         monkeypatch.delenv(f"COVIDCORE_{name}", raising=False)
     monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "home"))
     send_no_probe(tmp_path / "home")

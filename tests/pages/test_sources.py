@@ -80,15 +80,3 @@ def test_a_download_that_fails_says_how_else(home: Path, open_page, server: Fake
     assert any(one.label == "Try again" for one in app.button)
     app.text_input(key="kaggle_dataset").set_value("no name").run()
     assert "names no dataset of Kaggle" in app.error[0].value
-
-
-def test_the_demo_refuses(home: Path, open_page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COVIDCORE_DEMO", "1")
-    app = open_page("explore")
-    app.file_uploader(key="archive").upload("set.zip", archive(*honest())).run()
-    click(app, "Read the archive")
-    assert "only phantoms" in app.error[0].value
-    click(app, "Fetch from Kaggle")
-    assert "only phantoms" in app.error[0].value
-    assert not (home / "uploads").exists()
-    assert not (home / "kaggle").exists()
