@@ -17,7 +17,7 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin covidcore \
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY .streamlit/config.toml .streamlit/
-COPY streamlit_app.py demo_app.py ./
+COPY streamlit_app.py asgi.py ./
 COPY covidcore covidcore
 COPY pages pages
 RUN /venv/bin/python -m compileall -q covidcore pages
@@ -33,4 +33,4 @@ EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
 
-CMD ["/venv/bin/streamlit", "run", "demo_app.py", "--server.address=0.0.0.0", "--server.headless=true"]
+CMD ["/venv/bin/streamlit", "run", "asgi.py", "--server.address=0.0.0.0", "--server.headless=true"]

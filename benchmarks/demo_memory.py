@@ -62,7 +62,7 @@ def main(predictions: int = 200, sessions: int = 10) -> None:
             subprocess.run(command, env=env, check=True)
         port = free_port()
         log = Path(scratch) / "server.log"
-        process = serve("demo_app.py", port, env, log)
+        process = serve("asgi.py", port, env, log)
         try:
             print(f"{0:5} predictions  {memory(process.pid)}")
             asyncio.run(predict(port, process.pid, predictions, sessions))

@@ -34,7 +34,7 @@ def port(tmp_path: Path, phantoms: Path) -> Iterator[int]:
     demo_process.task(settings.home).write_status(ready=True)
     env = {key: value for key, value in os.environ.items() if not key.startswith("COVIDCORE")}
     port, log = free_port(), tmp_path / "server.log"
-    process = serve("demo_app.py", port, {**env, "COVIDCORE_HOME": str(settings.home)}, log)
+    process = serve("asgi.py", port, {**env, "COVIDCORE_HOME": str(settings.home)}, log)
     yield port
     process.terminate()
     process.wait(30)

@@ -1,4 +1,4 @@
-"""The entry of a public demo: ``streamlit run demo_app.py``. The same app, behind a guard."""
+"""The entry of a public demo: ``streamlit run asgi.py``. The same app, behind a guard."""
 
 import os
 
