@@ -36,25 +36,30 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
     "Report": evaluate_report.draw,
 }
 
-shared.ensure_router()
-with shared.frame("Evaluate", "How often a run is right on test images that it never saw."):
-    run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
-    if run is None:
-        st.info("There is no finished run yet: train one first.")
-        st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
-        st.stop()
-    try:
-        shared.results(run.run, shared.settings().home)
-    except RunError as error:
-        st.error(markdown(str(error)))
-        if st.button("Run again", type="primary"):
-            shared.store().resume(run.run)
-            st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})
-        st.stop()
-    st.header(markdown(run.name), anchor=False)
-    evaluate_opened.draw(run)
-    view = st.segmented_control(
-        "View", list(VIEWS), default="Matrix", key="view", bind="query-params", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    VIEWS[view](run)
+
+def draw() -> None:
+    """The run that is chosen, by one of the views."""
+    with shared.frame("Evaluate", "How often a run is right on test images that it never saw."):
+        run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
+        if run is None:
+            st.info("There is no finished run yet: train one first.")
+            st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
+            return
+        try:
+            shared.results(run.run, shared.settings().home)
+        except RunError as error:
+            st.error(markdown(str(error)))
+            if st.button("Run again", type="primary"):
+                shared.store().resume(run.run)
+                st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})
+            return
+        st.header(markdown(run.name), anchor=False)
+        evaluate_opened.draw(run)
+        view = st.segmented_control(
+            "View", list(VIEWS), default="Matrix", key="view", bind="query-params", required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        VIEWS[view](run)
+
+
+shared.page(draw)

@@ -22,25 +22,32 @@ VIEWS = {
     explore_split.VIEW: explore_split.draw,
 }
 
-shared.ensure_router()
-with shared.frame("Explore", "What is in a dataset, where it comes from, and what was left out."):
-    dataset = shared.pick_dataset()
-    if dataset is None:
-        shared.offer_data()
-        shared_sources.offer_more()
-        st.stop()
-    if not shared.settings().demo:
-        with st.expander("Bring in data", icon=":material/add:"):
+
+def draw() -> None:
+    """The dataset that is chosen, by one of the views."""
+    with shared.frame(
+        "Explore", "What a dataset holds, where it comes from, and what was left out."
+    ):
+        dataset = shared.pick_dataset()
+        if dataset is None:
             shared.offer_data()
             shared_sources.offer_more()
+            return
+        if not shared.settings().demo:
+            with st.expander("Bring in data", icon=":material/add:"):
+                shared.offer_data()
+                shared_sources.offer_more()
 
-    st.header(markdown(dataset.name), anchor=False)
-    if dataset.synthetic:
-        st.warning("Synthetic phantoms: drawn by this program, no patient behind them.")
-    if not shared.settings().demo:  # strangers need not know where things lie
-        st.text(str(dataset.root))
-    view = st.segmented_control(
-        "View", list(VIEWS), default="Overview", key="view", required=True,
-        bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
-    VIEWS[view](dataset)
+        st.header(markdown(dataset.name), anchor=False)
+        if dataset.synthetic:
+            st.warning("Synthetic phantoms: drawn by this program, no patient behind them.")
+        if not shared.settings().demo:  # strangers need not know where things lie
+            st.text(str(dataset.root))
+        view = st.segmented_control(
+            "View", list(VIEWS), default="Overview", key="view", required=True,
+            bind="query-params", label_visibility="collapsed",
+        )  # fmt: skip
+        VIEWS[view](dataset)
+
+
+shared.page(draw)

@@ -11,7 +11,7 @@ from covidcore.data.audit_images import NAMES
 from covidcore.data.gallery import beside
 from covidcore.errors import DataError
 from covidcore.wording import markdown, visible
-from pages import explore_reads, shared
+from pages import explore_reads, shared, shared_model
 from pages.explore_filters import Chosen
 from pages.explore_overview import NOT_STATED, SET_NAMES
 from pages.explore_tiles import open_image, tiles
@@ -207,5 +207,5 @@ def _varied(square: "NDArray[np.uint8]", count: int, seed: int, kind: str) -> "N
     """Copies of an image as a kind of augmentation makes them, ``(count, S, S)``."""
     from covidcore.training.variants import variants
 
-    shared.load_torch()
+    shared_model.load_torch()
     return variants(square, count, seed, kind)

@@ -15,7 +15,7 @@ from covidcore.inference.table import as_csv, as_table
 from covidcore.jobs.folder import State
 from covidcore.show import memory
 from covidcore.wording import markdown, percent, visible
-from pages import shared, shared_demo
+from pages import shared, shared_demo, shared_model
 
 MOST_FILES = 50
 LIMITS = Limits()
@@ -27,7 +27,7 @@ def answers(
     """What the run says to each upload, asked once a file and kept while the file is there."""
     known, model = (
         st.session_state.get("answers", {}),
-        shared.predictor(run, shared.settings().home),
+        shared_model.predictor(run, shared.settings().home),
     )
     if model.missing:
         st.caption(f":material/info: {markdown(model.missing)}")
@@ -93,13 +93,35 @@ def card(key: str, data: bytes, said: dict[str, Any]) -> None:
             picture.image(255 - pixels if is_turned(key) else pixels, width="stretch", alt=name)
 
 
-shared.ensure_router()
-with shared.frame("Predict", "Let a run answer about images of your own. They are not stored."):
-    run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
-    if run is None:
-        st.info("There is no finished run yet: train one first.")
-        st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
-        st.stop()
+def draw() -> None:
+    """Uploads, and what the run says to them."""
+    with shared.frame("Predict", "Let a run answer about images of your own. They are not stored."):
+        run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
+        if run is None:
+            st.info("There is no finished run yet: train one first.")
+            st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
+            return
+        uploads, anyway = ask()
+        point = shared.store().operating(run.run)
+        if point and point.thresholds:
+            st.caption(
+                f":material/tune: This run answers by thresholds that were saved with it: "
+                f"{markdown(point)}. They are chosen under Evaluate, “Operating point”."
+            )
+        said = answers(run.run, uploads, point, anyway) if uploads else []
+        if len(said) > 1:
+            table(said, shared.store().job(run.run)["classes"])
+        for file, one in zip(uploads, said, strict=True):
+            card(file.file_id, file.getvalue(), one)
+        if said:
+            st.caption(
+                f"The run {markdown(run.name)} chooses among its classes only; it has no answer "
+                "for anything else, and a probability is not how sure a physician would be."
+            )
+
+
+def ask() -> tuple[list[Any], bool]:
+    """The files, and whether those that the gate refuses are answered as well."""
     uploads = st.file_uploader(
         f"Radiographs: {KINDS_READ}, {LIMITS.in_words()}; {MOST_FILES} at once",
         accept_multiple_files=True,
@@ -107,40 +129,32 @@ with shared.frame("Predict", "Let a run answer about images of your own. They ar
     )
     if len(uploads) > MOST_FILES:
         st.error(f"These are {len(uploads)} files; only the first {MOST_FILES} are answered.")
-        uploads = uploads[:MOST_FILES]
-    point = shared.store().operating(run.run)
-    if point and point.thresholds:
-        st.caption(
-            f":material/tune: This run answers by thresholds that were saved with it: "
-            f"{markdown(point)}. They are chosen under Evaluate, “Operating point”."
-        )
     anyway = st.toggle(
         "Answer anyway where the gate refuses",
         key="anyway",
-        help="The refusal stays beside the answer. What a network says to an image unlike those it "
-        "was trained on means nothing; it can be worth seeing once.",
+        help="The refusal stays beside the answer. What a network says to an image unlike those "
+        "it was trained on means nothing; it can be worth seeing once.",
     )
-    said = answers(run.run, uploads, point, anyway) if uploads else []
-    if len(said) > 1:
-        table = as_table(said, shared.store().job(run.run)["classes"])
-        table["file"] = table["file"].map(visible)
-        shares = [name for name in table if name.startswith("p:")]
-        st.dataframe(
-            table,
-            hide_index=True,
-            alt="Answers",
-            column_order=["file", "answer", *shares, "reason"],
-            column_config=dict.fromkeys(shares, st.column_config.NumberColumn(format="percent")),
-            placeholder="",
-        )
-        st.download_button(
-            "Download as CSV", as_csv(table), "answers.csv", "text/csv", on_click="ignore",
-            icon=":material/download:",
-        )  # fmt: skip
-    for file, one in zip(uploads, said, strict=True):
-        card(file.file_id, file.getvalue(), one)
-    if said:
-        st.caption(
-            f"The run {markdown(run.name)} chooses among its classes only; it has no answer for "
-            "anything else, and a probability is not how sure a physician would be."
-        )
+    return uploads[:MOST_FILES], anyway
+
+
+def table(said: list[dict[str, Any]], classes: list[str]) -> None:
+    """All answers at a glance, and as CSV."""
+    rows = as_table(said, classes)
+    rows["file"] = rows["file"].map(visible)
+    shares = [name for name in rows if name.startswith("p:")]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Answers",
+        column_order=["file", "answer", *shares, "reason"],
+        column_config=dict.fromkeys(shares, st.column_config.NumberColumn(format="percent")),
+        placeholder="",
+    )
+    st.download_button(
+        "Download as CSV", as_csv(rows), "answers.csv", "text/csv", on_click="ignore",
+        icon=":material/download:",
+    )  # fmt: skip
+
+
+shared.page(draw)

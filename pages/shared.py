@@ -12,7 +12,6 @@ import streamlit as st
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError, DataError
-from covidcore.lean import give_back, spare_memory
 from covidcore.wording import markdown, percent, visible
 from pages import shared_demo
 from pages.shared_news import announce
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from covidcore.data.index import Dataset
-    from covidcore.inference.predictor import Predictor
     from covidcore.jobs.store import RunInfo, RunStore
 
 ROUTED = "_routed"
@@ -61,17 +59,20 @@ def router() -> Any:
     )
 
 
-def ensure_router() -> None:
-    """Go through the router where the entry did not: a cold server runs a deep link's page alone.
+def page(draw: Callable[[], None]) -> None:
+    """Draw a page; by way of the router where the entry did not run, as on a cold deep link.
 
-    The page is then run by the router, in this very run: its widgets are the same ones as ever
-    after, and a click that came with this run counts, which ``st.rerun`` would lose.
+    The router then runs the page, in this very run: its widgets are the same ones as ever after,
+    and a click that came with this run counts, which ``st.rerun`` would lose. No page calls
+    ``st.stop``, which loses the clicks that came while it was drawn: a page returns.
     """
-    if not st.session_state.pop(ROUTED, False):
-        page = router()
-        st.session_state[ROUTED] = True
-        page.run()
-        st.stop()
+    if st.session_state.pop(ROUTED, False):
+        if shared_demo.admitted():
+            draw()
+        return
+    routed = router()
+    st.session_state[ROUTED] = True
+    routed.run()
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def frame(title: str, about: str) -> Iterator[None]:
     st.title(title, anchor=False)
     st.markdown(about)
     st.caption(f":material/info: {DISCLAIMER}")
-    shared_demo.welcome()
+    shared_demo.preparation()
     with told():
         announce(store())
     for text in st.session_state.pop("_notes", []):
@@ -197,38 +198,6 @@ def open_dataset(fingerprint: str, home: Path) -> "Dataset":
 def results(run: str, home: Path) -> "tuple[dict[str, Any], pd.DataFrame]":
     """The figures of a finished run, and its predictions, one row an image."""
     return store().evaluation(run), store().predictions(run)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the model")
-def predictor(run: str, home: Path) -> "Predictor":
-    """A run's model, ready to answer."""
-    from covidcore.inference.predictor import Predictor
-
-    load_torch()
-    model = Predictor.open(store().path(run))
-    settle_memory()
-    return model
-
-
-@st.cache_resource(show_spinner="Loading torch")
-def load_torch() -> None:
-    """Import torch once, so that pages stay as fast as they were."""
-    if settings().demo:
-        spare_memory()
-    import torch
-
-    torch.set_num_threads(1)  # two threads on a busy machine are ten times slower than one
-    settle_memory()
-
-
-def settle_memory() -> None:
-    """Keep what was just loaded from being searched for garbage, which Streamlit does each run."""
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    if settings().demo:
-        give_back()
 
 
 def pixels(dataset: "Dataset") -> "NDArray[np.uint8]":

@@ -87,21 +87,23 @@ def _present(name: str) -> str:
     return name
 
 
-def _login() -> None:
+def _logged_in() -> bool:
     """Ask for a login where the server's secrets name who checks it (``docs/deploy.md``)."""
     if not st.secrets.load_if_toml_exists() or "auth" not in st.secrets:
-        return
+        return True
     if not st.user.get("is_logged_in"):
         st.button("Log in", type="primary", icon=":material/login:", on_click=st.login)
-        st.stop()
+        return False
     st.sidebar.button("Log out", icon=":material/logout:", on_click=st.logout)
+    return True
 
 
-def welcome() -> None:
-    """The lines that stay in view; ends the page here where there is no seat for the visitor."""
-    _login()
+def admitted() -> bool:
+    """Whether the page may be drawn; says why not, and what stays in view in any case."""
+    if not _logged_in():
+        return False
     if not is_demo():
-        return
+        return True
     with st.bottom:
         st.caption(f":material/info: **{DISCLAIMER}** {PRIVACY}")
     name = _name()
@@ -110,8 +112,8 @@ def welcome() -> None:
         desk().seats.admit(_present(name))
     except Busy as full:
         st.warning(markdown(full), icon=":material/hourglass_empty:")
-        st.stop()
-    _preparation()
+        return False
+    return True
 
 
 @st.cache_resource(show_spinner="Starting the demo")
@@ -123,8 +125,10 @@ def _begun(home: str) -> bool:
     return True
 
 
-def _preparation() -> None:
+def preparation() -> None:
     """How far the demo's phantoms, audit and run are, until all of it is there."""
+    if not is_demo():
+        return
     home = Settings.from_environment().home
     try:
         _begun(str(home))

@@ -4,37 +4,44 @@ import streamlit as st
 
 from pages import shared, train_new, train_runs, train_sweeps
 
-shared.ensure_router()
-store = shared.store()
-with shared.frame("Train", "Choose a recipe; it runs in the background, also when this is closed."):
-    dataset = shared.pick_dataset()
-    if dataset is None:
-        shared.offer_data()
-        st.stop()
-    infos = store.list()
-    run = shared.pick_run(infos)
-    # While something is under way these parts are drawn anew by themselves; when it has ended,
-    # the frame draws the whole page again, and they rest.
-    every = "2s" if any(not info.state.ended for info in infos) else None
 
-    train_new.new_run(store, dataset, infos)
+def draw() -> None:
+    """A new run, the run that is followed, and all of them."""
+    store = shared.store()
+    with shared.frame(
+        "Train", "Choose a recipe; it runs in the background, also when this is closed."
+    ):
+        dataset = shared.pick_dataset()
+        if dataset is None:
+            shared.offer_data()
+            return
+        infos = store.list()
+        run = shared.pick_run(infos)
+        # While something is under way these parts are drawn anew by themselves; when it has ended,
+        # the frame draws the whole page again, and they rest.
+        every = "2s" if any(not info.state.ended for info in infos) else None
 
-    @st.fragment(run_every=every)
-    def live(run_id: str) -> None:
-        """The run that is selected."""
-        with shared.told():
-            train_runs.follow(store, run_id)
+        train_new.new_run(store, dataset, infos)
 
-    @st.fragment(run_every=every)
-    def lists() -> None:
-        """What waits, the sweeps, and every run."""
-        with shared.told():
-            now = store.list()
-            train_runs.queue(store, now)
-            train_sweeps.sweeps(store, now)
-            train_runs.all_runs(store, now)
+        @st.fragment(run_every=every)
+        def live(run_id: str) -> None:
+            """The run that is selected."""
+            with shared.told():
+                train_runs.follow(store, run_id)
 
-    if run:
-        live(run.run)
-    train_runs.ask_to_remove(store)
-    lists()
+        @st.fragment(run_every=every)
+        def lists() -> None:
+            """What waits, the sweeps, and every run."""
+            with shared.told():
+                now = store.list()
+                train_runs.queue(store, now)
+                train_sweeps.sweeps(store, now)
+                train_runs.all_runs(store, now)
+
+        if run:
+            live(run.run)
+        train_runs.ask_to_remove(store)
+        lists()
+
+
+shared.page(draw)

@@ -131,9 +131,17 @@ def test_pages_know_the_library_and_what_they_share(path: Path) -> None:
     own = path.stem.partition("_")[0] + "_"
     assert all(name.startswith(("shared", own)) for name in others), others
     # The one function that opens a model sets how many threads it may take.
-    module = at_import(path) if path.name == "shared.py" else tree(path)
+    module = at_import(path) if path.name == "shared_model.py" else tree(path)
     heavy = {"torch", "torchvision", "sklearn", "scipy"}
     assert not {name.split(".")[0] for name in imports(module)} & heavy
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_pages_return_and_never_stop(path: Path) -> None:
+    """``st.stop`` throws away the clicks that arrived while the page was being drawn."""
+    named = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute))
+    stops = [node.lineno for node in named if ast.unparse(node) == "st.stop"]
+    assert stops == []
 
 
 def test_tables_and_the_store_cost_no_torch() -> None:
