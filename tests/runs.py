@@ -143,7 +143,7 @@ def kill_worker(folder: Path) -> bool:
 def assert_same_results(one: Path, other: Path) -> None:
     """What two finished runs are made of is the same, byte for byte."""
     names = ("best.safetensors", "history.csv", "predictions.parquet", "report.json")
-    for name in (*names, "contract.json", "split.csv"):
+    for name in (*names, "contract.json", "split.csv", "familiar.safetensors"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 

@@ -42,8 +42,9 @@ def test_from_the_folder_to_a_prediction(real_data: Path, tmp_path: Path) -> Non
     table = store.predictions(run)
     tested = table[table["split"] == "test"].head(64)
     answers = Predictor.open(store.path(run)).predict(
-        (file, dataset.root / file) for file in tested["file"]
+        ((file, dataset.root / file) for file in tested["file"]), anyway=True
     )
+    assert sum(answer["refused"] is not None for answer in answers) <= 6
     same = [
         answer["answer"] == stored
         for answer, stored in zip(answers, tested["predicted"], strict=True)

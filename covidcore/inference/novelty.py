@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 PERCENTILE = 99
 """Of the distances of validation images, which the model has not learnt from: the threshold."""
@@ -37,8 +38,16 @@ class Novelty:
 
     @classmethod
     def fit(cls, vectors: Values, labels: NDArray[np.int64], others: Values) -> "Novelty":
-        """Of training ``vectors`` with their classes, and a threshold from validation ones."""
-        vectors = vectors.astype(np.float64)
+        """Of training ``vectors`` with their classes, and a threshold from validation ones.
+
+        The same to the bit each time: on one core, as sums of several threads are added up in any
+        order, and a run that was resumed has to be the run that never was.
+        """
+        with threadpool_limits(1):  # type: ignore[no-untyped-call]
+            return cls._fit(vectors.astype(np.float64), labels, others)
+
+    @classmethod
+    def _fit(cls, vectors: Values, labels: NDArray[np.int64], others: Values) -> "Novelty":
         classes = np.unique(labels)
         means = np.stack([vectors[labels == one].mean(axis=0) for one in classes])
         spread = _covariance(vectors - means[np.searchsorted(classes, labels)])

@@ -88,7 +88,7 @@ def gather(store: "RunStore", run: str) -> dict[str, Any]:
         "job": {**job, "recipe": recipe.to_json()},
         "changed": _changed(recipe),
         "status": store.status(run),
-        "contract": _kept(folder.contract),
+        "contract": _contract(folder),
         "evaluation": evaluation,
         "test_opened": times_opened(folder.path),
         "sets": {
@@ -209,6 +209,12 @@ def _outside(found: dict[str, Any]) -> dict[str, Any]:
     """Without the names of files: a report counts what was set aside."""
     aside = {name: value for name, value in found["set_aside"].items() if name != "files"}
     return {**found, "set_aside": aside}
+
+
+def _contract(folder: RunFolder) -> dict[str, Any] | None:
+    """Without its golden inputs: pictures are no facts to read."""
+    found = _kept(folder.contract)
+    return found and {name: value for name, value in found.items() if name != "golden"}
 
 
 def _stress(folder: RunFolder) -> dict[str, Any] | None:

@@ -48,8 +48,8 @@ def test_killed_before_every_change_that_a_reader_could_see(
         *(features, "rename history.csv 0"),
         *("rename last.safetensors 1", "rename history.csv 1"),
         *("rename last.safetensors 2", "rename history.csv 2"),
-        *("rename predictions.parquet", "rename report.json", "rename best.safetensors"),
-        *("rename contract.json", "rename status.json done"),
+        *("rename predictions.parquet", "rename report.json", "rename familiar.safetensors"),
+        *("rename best.safetensors", "rename contract.json", "rename status.json done"),
     ]
 
 

@@ -45,7 +45,7 @@ def test_a_finished_run_has_everything(finished: Trained) -> None:
     assert files - by_readers == {
         *("job.json", "split.csv", "status.json", "history.csv", "log.txt", "lock"),
         "handover.json",
-        *("last.safetensors", "best.safetensors", "contract.json"),
+        *("last.safetensors", "best.safetensors", "contract.json", "familiar.safetensors"),
         *("predictions.parquet", "report.json"),
     }
     info = store.info(run)

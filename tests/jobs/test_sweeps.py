@@ -143,7 +143,7 @@ def test_only_what_is_missing_or_failed_is_queued_again(still: RunStore, dataset
     done, failed, gone, waits = sweep.runs
     # A finished run is one whose files are whole: here there are only those it waits with.
     folder = RunFolder(still.path(done))
-    for path in folder._artefacts:
+    for path in (*folder._artefacts, *folder._newer_artefacts):
         path.touch()
     end(still, done, State.DONE, artefacts=folder.hash_artefacts())
     end(still, failed, State.FAILED)
