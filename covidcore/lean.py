@@ -1,13 +1,83 @@
-"""Less memory for a server that only answers: what torch brings along for GPUs stays out.
+"""Less of what torch brings along and nothing here uses: its compiler, and what is for GPUs.
 
 Measured by ``benchmarks/demo_memory.py``; figures in ``docs/performance.md``.
 """
 
 import ctypes
+import importlib
 import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_loader
+from types import ModuleType
+from typing import Any
 
 _M_ARENA_MAX = -8  # glibc's malloc.h
 _ARENAS = 2
+_COMPILER = "torch._dynamo"
+_ITS_PARTS = (_COMPILER, f"{_COMPILER}.utils")
+
+
+class _Later(ModuleType):
+    """Stands for a module until something of it is asked for that is not there."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(_the_compiler(self.__name__), name)
+
+
+class _Parts(MetaPathFinder, Loader):
+    """Who imports a module of the compiler gets the one that the compiler itself brings along."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        stands_in = isinstance(sys.modules.get(_COMPILER), _Later)
+        if not (stands_in and name.startswith(f"{_COMPILER}.")):
+            return None
+        _the_compiler(_COMPILER)
+        return spec_from_loader(name, self) if name in sys.modules else find_spec(name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It was executed when the compiler was imported."""
+
+
+def _the_compiler(part: str) -> ModuleType:
+    """Put the compiler in the place of its stand-ins; returns one of its modules."""
+    for name in _ITS_PARTS:
+        if isinstance(sys.modules.get(name), _Later):
+            del sys.modules[name]
+    vars(sys.modules["torch"]).pop("_dynamo", None)
+    importlib.import_module(_COMPILER)
+    return importlib.import_module(part)
+
+
+def leave_out_compiler() -> None:
+    """Call before torchvision is first imported: torch's compiler then waits until it is needed.
+
+    torchvision asks it whether one operation of its detection networks can be compiled, and
+    optimisers mark their steps as not to be compiled: for these answers 1,400 modules are imported,
+    in each process, in a second and 140 MB. Here they are given by a stand-in, which gives way to
+    the compiler itself as soon as anything else is asked for, such as by ``torch.compile``. Does
+    nothing where the compiler is there already.
+    """
+    if _COMPILER in sys.modules:
+        return
+    compiler, utils = (_Later(name) for name in _ITS_PARTS)
+    vars(compiler).update(
+        __path__=[],
+        utils=utils,
+        disable=lambda function=None, *_, **__: function,
+        graph_break=lambda *_, **__: None,
+    )
+    vars(utils).update(is_compile_supported=lambda device: False)
+    sys.modules.update(zip(_ITS_PARTS, (compiler, utils), strict=True))
+    sys.meta_path.insert(0, _Parts())
 
 
 def spare_memory() -> None:

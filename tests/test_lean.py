@@ -1,0 +1,51 @@
+"""torch's compiler is not imported for two answers, and is itself when it is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+TRAIN = """
+import sys, torch
+from covidcore.model.network import build
+torch.manual_seed(0)
+torch.set_num_threads(1)
+model = build("resnet18", 3)
+optimiser = torch.optim.AdamW(model.parameters(), lr=0.01)
+images = torch.rand(4, 3, 64, 64)
+for _ in range(2):
+    loss = model(images).square().sum()
+    loss.backward()
+    optimiser.step()
+    optimiser.zero_grad()
+total = sum(float(one.double().abs().sum()) for one in model.parameters())
+"""
+
+
+def said(program: str, *, first: str = "") -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", first + TRAIN + program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_training_imports_no_compiler_and_is_the_same() -> None:
+    told = "print(repr(total), 'sympy' in sys.modules, 'torch._inductor' in sys.modules)"
+    ours = said(told)
+    assert ours[1:] == ["False", "False"]
+    theirs = said(told, first="import torch._dynamo\n")
+    assert theirs[1:] == ["True", "True"]
+    assert ours[0] == theirs[0]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "compiled = torch.compile(lambda x: x * 2 + 1, backend='eager')",
+        "import torch._dynamo.config; compiled = lambda x: x * 2 + 1",
+        "from torch._dynamo import explain; compiled = lambda x: x * 2 + 1",
+    ],
+)
+def test_whoever_needs_it_gets_it(use: str) -> None:
+    program = f"{use}\nprint(float(compiled(torch.ones(1))), type(sys.modules['torch._dynamo']))"
+    assert said(program) == ["3.0", "<class", "'module'>"]
