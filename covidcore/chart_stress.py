@@ -1,15 +1,14 @@
-"""Charts of stress tests: accuracy on parts of the picture, and down the ladder of corruptions."""
+"""Charts of stress tests: accuracy on parts of the picture, and by level of a corruption."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 
-from covidcore.chart_style import PALETTE, QUIET, arms, empty, figure, label, styled
+from covidcore.chart_style import PALETTE, QUIET, arms, empty, figure, label
 
 _LINE, _FALLEN = PALETTE[0], PALETTE[1]
-_COLUMNS = 3
-_ROW_HEIGHT = 200
+_HEIGHT = 210
 
 
 def parts(rows: Mapping[str, Mapping[str, Any]], chance: float) -> go.Figure:
@@ -53,47 +52,24 @@ def parts(rows: Mapping[str, Mapping[str, Any]], chance: float) -> go.Figure:
     )
 
 
-def ladder(kinds: Sequence[Mapping[str, Any]], whole: float, fall: float) -> go.Figure:
-    """A small chart of each corruption: accuracy by level, the unaltered images first.
+def corruption(one: Mapping[str, Any], whole: float, fall: float) -> go.Figure:
+    """Accuracy of one corruption by level, the unaltered images first.
 
-    ``kinds``: kind, unit, levels (level, accuracy, accuracy_ci). Levels at which ``fall`` or more
-    of the accuracy ``whole`` is lost, below the dotted line, have another colour and shape.
+    ``one``: kind, unit, levels (level, accuracy, accuracy_ci). Levels at which ``fall`` or more of
+    the accuracy ``whole`` is lost, below the dotted line, have another colour and shape.
     """
-    if not kinds:
-        return empty("No corruptions were tried")
-    from plotly.subplots import make_subplots
-
-    rows = -(-len(kinds) // _COLUMNS)
-    grid = make_subplots(
-        rows,
-        _COLUMNS,
-        subplot_titles=[label(one["kind"]) for one in kinds],
-        shared_yaxes=True,
-        vertical_spacing=0.4 / rows,
-        horizontal_spacing=0.04,
-    )
-    drawn = styled(grid)
-    for at, one in enumerate(kinds):
-        _panel(drawn, one, whole, fall, at // _COLUMNS + 1, at % _COLUMNS + 1)
-    drawn.update_layout(height=60 + _ROW_HEIGHT * rows, margin={"t": 30})
-    return drawn.update_yaxes(range=[-0.03, 1.05], tickformat=".0%")
-
-
-def _panel(
-    drawn: go.Figure, one: Mapping[str, Any], whole: float, fall: float, row: int, column: int
-) -> None:
     levels = one["levels"]
     values = [level["accuracy"] for level in levels]
     names = [f"{level['level']:g}" for level in levels]
     fallen = [whole - value >= fall - 1e-9 for value in values]
-    colours = [_FALLEN if lost else _LINE for lost in fallen]
+    drawn = figure()
     drawn.add_scatter(
         x=["none", *names],
         y=[whole, *values],
         mode="lines+markers",
         line={"color": QUIET, "width": 1},
         marker={
-            "color": [_LINE, *colours],
+            "color": [_LINE, *(_FALLEN if lost else _LINE for lost in fallen)],
             "symbol": ["circle", *("diamond" if lost else "circle" for lost in fallen)],
             "size": 9,
         },
@@ -108,16 +84,8 @@ def _panel(
                 for name, value in zip(names, values, strict=True)
             ),
         ],
-        row=row,
-        col=column,
     )
-    drawn.add_hline(
-        y=whole - fall, line={"color": QUIET, "dash": "dot", "width": 1}, row=row, col=column
-    )
-    drawn.update_xaxes(
-        title={"text": label(one["unit"]), "font": {"size": 11}, "standoff": 4},
-        type="category",
-        showgrid=False,
-        row=row,
-        col=column,
-    )
+    drawn.add_hline(y=whole - fall, line={"color": QUIET, "dash": "dot", "width": 1})
+    drawn.update_layout(height=_HEIGHT, margin={"t": 10})
+    drawn.update_xaxes(title=label(one["unit"]), type="category", showgrid=False)
+    return drawn.update_yaxes(range=[-0.03, 1.05], tickformat=".0%")

@@ -54,11 +54,7 @@ def ink(rgb: Floats) -> str:
 
 def figure(*traces: object, legend: bool = False) -> go.Figure:
     """A figure on a transparent ground; its text takes the page's colour."""
-    return styled(go.Figure(list(traces)), legend)
-
-
-def styled(result: go.Figure, legend: bool = False) -> go.Figure:
-    """A figure that is there already, such as a grid of small ones, made to look like the rest."""
+    result = go.Figure(list(traces))
     result.update_layout(
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,

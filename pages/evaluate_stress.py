@@ -176,12 +176,16 @@ def _ladder(run: "RunInfo", found: dict[str, Any]) -> None:
     """The verdict, a small chart of each corruption, and pictures of one of them."""
     sign = {"falls": "bad", "holds": "good", "untested": "none"}[found["ladder"]["finding"]]
     _verdict("Corruptions", sign, found["corruptions_verdict"])
-    st.plotly_chart(
-        chart_stress.ladder(found["corruptions"], found["ladder"]["accuracy"], FALL),
-        config=_BARE,
-        key="stress_ladder",
-        alt="Accuracy by level of each corruption",
-    )
+    with st.grid(3, min_column_width=260):
+        for one in found["corruptions"]:
+            with st.container(gap="xsmall"):
+                st.markdown(f"**{markdown(one['kind'])}**")
+                st.plotly_chart(
+                    chart_stress.corruption(one, found["ladder"]["accuracy"], FALL),
+                    config=_BARE,
+                    key=f"stress-{one['kind']}",
+                    alt=f"Accuracy by level of {one['kind']}",
+                )
     st.caption(
         f":material/info: {found['ladder']['n']:,} images, with 95 % intervals. Below the dotted "
         "line 5 points of accuracy or more are lost; such levels are orange diamonds."
