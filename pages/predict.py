@@ -122,20 +122,21 @@ def draw() -> None:
 
 def ask() -> tuple[list[Any], bool]:
     """The files, and whether those that the gate refuses are answered as well."""
+    most = shared_demo.at_once(MOST_FILES)
     uploads = st.file_uploader(
-        f"Radiographs: {KINDS_READ}, {LIMITS.in_words()}; {MOST_FILES} at once",
+        f"Radiographs: {KINDS_READ}, {LIMITS.in_words()}; {most} at once",
         accept_multiple_files=True,
         key="uploads",
     )
-    if len(uploads) > MOST_FILES:
-        st.error(f"These are {len(uploads)} files; only the first {MOST_FILES} are answered.")
+    if len(uploads) > most:
+        st.error(f"These are {len(uploads)} files; only the first {most} are answered.")
     anyway = st.toggle(
         "Answer anyway where the gate refuses",
         key="anyway",
         help="The refusal stays beside the answer. What a network says to an image unlike those "
         "it was trained on means nothing; it can be worth seeing once.",
     )
-    return uploads[:MOST_FILES], anyway
+    return uploads[:most], anyway
 
 
 def table(said: list[dict[str, Any]], classes: list[str]) -> None:

@@ -162,6 +162,11 @@ def instead_of_data() -> bool:
     return True
 
 
+def at_once(usual: int) -> int:
+    """How many images may be asked about at once; ``usual`` where there is no demo."""
+    return min(usual, desk().limits["images"].each.burst) if is_demo() else usual
+
+
 def in_turn(
     items: list[Any], answer: Callable[[list[Any]], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:

@@ -56,6 +56,7 @@ def test_no_path_can_be_typed_and_nothing_sent_but_images(demo: RunStore, open_p
         assert str(demo.settings.home) not in texts(app) + "".join(t.value for t in app.text)
     (upload,) = open_page("predict").file_uploader
     assert upload.key == "uploads"
+    assert upload.label.endswith("; 20 at once")
 
 
 def test_one_preset_and_no_sweep(demo: RunStore, open_page) -> None:
