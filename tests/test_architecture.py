@@ -178,7 +178,7 @@ def test_importing_changes_nothing(tmp_path: Path) -> None:
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         f"os.chdir({str(tmp_path)!r})\n"
         "import torch, torchvision, pandas, plotly.graph_objects, PIL.Image  # theirs, not ours\n"
-        "import pandas.io.parquet, safetensors.torch, filelock\n"
+        "import pandas.io.parquet, safetensors.torch, filelock, threadpoolctl\n"
         "def state():\n"
         "    return (dict(os.environ), list(warnings.filters), signal.getsignal(signal.SIGTERM),\n"
         "            logging.root.handlers[:], torch.get_num_threads(), os.listdir())\n"
