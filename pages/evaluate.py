@@ -5,7 +5,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from covidcore.errors import RunError
-from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import markdown
 from pages import (
@@ -40,10 +39,8 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
 def draw() -> None:
     """The run that is chosen, by one of the views."""
     with shared.frame("Evaluate", "How often a run is right on test images that it never saw."):
-        run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
+        run = shared.pick_finished_run()
         if run is None:
-            st.info("There is no finished run yet: train one first.")
-            st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
             return
         try:
             shared.results(run.run, shared.settings().home)

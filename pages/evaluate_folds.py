@@ -13,7 +13,6 @@ from pages import shared, shared_tasks
 
 if TYPE_CHECKING:
     from covidcore.jobs.info import RunInfo
-    from covidcore.jobs.studies import Study
 
 KINDS = {
     "exact": "a copy in training",
@@ -27,6 +26,11 @@ WAYS = {
     "near_duplicates": "Folds by picture",
     "both": "Folds by patient and picture",
 }
+ABOUT = """
+One split is one draw. Here every image is tested, several times, each time by a head that has not
+seen its fold: at random, by patient, and by patient and picture. What random folds have over the
+others is what leaks buy.
+"""
 FOLDS, REPEATS = (3, 5, 10), (1, 3, 5, 10)
 
 
@@ -42,7 +46,7 @@ def draw(run: "RunInfo") -> None:
         study = folds_study(shared.store(), run.run, folds, repeats)
         found = study.stored()
         if found is None:
-            _bring_about(study, run.run, folds, repeats)
+            shared_tasks.ask(study, ABOUT, "Train the folds", "folds")
         else:
             _spread(found)
             _bought(found)
@@ -86,34 +90,6 @@ def _ledger(run: "RunInfo") -> None:
 @st.cache_data(max_entries=16, show_spinner="Looking for copies")
 def _ledger_of(run: str, dataset: str, home: Path) -> list[dict[str, Any]]:
     return leak_ledger(shared.store(), run, shared.open_dataset(dataset, home))
-
-
-def _bring_about(study: "Study", run: str, folds: int, repeats: int) -> None:
-    now = study.standing()
-    if now.phase == "running":
-        _watch(run, folds, repeats)
-        return
-    shared_tasks.unfinished(now.phase, now.message)
-    st.markdown(
-        "One split is one draw. Here every image is tested, several times, each time by a head "
-        "that has not seen its fold: at random, by patient, and by patient and picture. What "
-        "random folds have over the others is what leaks buy."
-    )
-    if st.button("Train the folds", type="primary", key="folds_go"):
-        study.start()
-        st.rerun()
-
-
-@st.fragment(run_every="1s")
-def _watch(run: str, folds: int, repeats: int) -> None:
-    """A bar, whoever started it; the whole page is drawn anew once it has ended."""
-    study = folds_study(shared.store(), run, folds, repeats)
-    now = study.standing()
-    if now.phase != "running":
-        st.rerun()
-    shared_tasks.bar(now)
-    if st.button("Stop", key="folds_stop", icon=":material/stop:"):
-        study.stop()
 
 
 def _spread(found: dict[str, Any]) -> None:

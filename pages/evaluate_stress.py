@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from covidcore.jobs.info import RunInfo
-    from covidcore.jobs.studies import Study
 
 _BARE = {"displayModeBar": False}
 _SIGNS = {
@@ -27,6 +26,11 @@ _SIGNS = {
     "bad": ":orange[:material/warning:]",
     "none": ":blue[:material/info:]",
 }
+ABOUT = """
+Asks what the run's answers rest on: test images with the lungs blacked, or all but the lungs; heads
+that have never seen a source; images that were made darker, noisier, turned, marked; and where the
+network looks. About a minute; it goes on when this page is closed, and is kept.
+"""
 SEEN = {"whole": "as it is", "lungs_out": "lungs out", "lungs_only": "lungs only"}
 
 
@@ -35,7 +39,7 @@ def draw(run: "RunInfo") -> None:
     study = stress_study(shared.store(), run.run)
     found = study.stored()
     if found is None:
-        _bring_about(study, run.run)
+        shared_tasks.ask(study, ABOUT, "Run the stress tests", "stress")
         return
     _lungs(found)
     _examples(run, found["examples"])
@@ -46,35 +50,6 @@ def draw(run: "RunInfo") -> None:
         f"Took {duration(found['seconds'])}, on {found['n']:,} of {found['of']:,} test images. "
         f"The same from a shell: `{found['command']}`"
     )
-
-
-def _bring_about(study: "Study", run: str) -> None:
-    now = study.standing()
-    if now.phase == "running":
-        _watch(run)
-        return
-    shared_tasks.unfinished(now.phase, now.message)
-    st.markdown(
-        "Asks what the run's answers rest on: test images with the lungs blacked, or all but the "
-        "lungs; heads that have never seen a source; images that were made darker, noisier, "
-        "turned, marked; and where the network looks. About a minute; it goes on when this page "
-        "is closed, and is kept."
-    )
-    if st.button("Run the stress tests", type="primary", key="stress_go"):
-        study.start()
-        st.rerun()
-
-
-@st.fragment(run_every="1s")
-def _watch(run: str) -> None:
-    """A bar, whoever started it; the whole page is drawn anew once it has ended."""
-    study = stress_study(shared.store(), run)
-    now = study.standing()
-    if now.phase != "running":
-        st.rerun()
-    shared_tasks.bar(now)
-    if st.button("Stop", key="stress_stop", icon=":material/stop:"):
-        study.stop()
 
 
 def _verdict(title: str, sign: str, text: str) -> None:

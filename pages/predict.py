@@ -12,7 +12,6 @@ from covidcore.data.pixels import resize
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.inference.gate import NEGATIVE
 from covidcore.inference.table import as_csv, as_table
-from covidcore.jobs.folder import State
 from covidcore.show import memory
 from covidcore.wording import markdown, percent, visible
 from pages import shared, shared_demo, shared_model
@@ -96,10 +95,8 @@ def card(key: str, data: bytes, said: dict[str, Any]) -> None:
 def draw() -> None:
     """Uploads, and what the run says to them."""
     with shared.frame("Predict", "Let a run answer about images of your own. They are not stored."):
-        run = shared.pick_run([run for run in shared.store().list() if run.state is State.DONE])
+        run = shared.pick_finished_run()
         if run is None:
-            st.info("There is no finished run yet: train one first.")
-            st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
             return
         uploads, anyway = ask()
         point = shared.store().operating(run.run)

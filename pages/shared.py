@@ -186,6 +186,17 @@ def pick_run(runs: "list[RunInfo]") -> "RunInfo | None":
     return next((run for run in runs if run.run == chosen), None)
 
 
+def pick_finished_run() -> "RunInfo | None":
+    """As ``pick_run``, of those that are done; the way to a first one where there is none."""
+    from covidcore.jobs.folder import State
+
+    run = pick_run([run for run in store().list() if run.state is State.DONE])
+    if run is None:
+        st.info("There is no finished run yet: train one first.")
+        st.page_link(TRAIN, label="Train a model", icon=":material/model_training:")
+    return run
+
+
 @st.cache_resource(max_entries=4, show_spinner="Opening the dataset")
 def open_dataset(fingerprint: str, home: Path) -> "Dataset":
     """A known dataset; shared by all sessions, so never change it."""

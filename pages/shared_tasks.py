@@ -7,7 +7,7 @@ import streamlit as st
 from covidcore.wording import markdown
 
 if TYPE_CHECKING:
-    from covidcore.jobs.studies import Standing
+    from covidcore.jobs.studies import Standing, Study
 
 
 def unfinished(phase: str, message: str) -> None:
@@ -16,6 +16,30 @@ def unfinished(phase: str, message: str) -> None:
         st.error(markdown(message), icon=":material/error:")
     elif phase == "stopped":
         st.info("It was stopped before its end.", icon=":material/info:")
+
+
+def ask(study: "Study", about: str, action: str, key: str) -> None:
+    """The way to an answer that is not there yet, or how far it is; ``about`` is Markdown."""
+    now = study.standing()
+    if now.phase == "running":
+        _watch(study, key)
+        return
+    unfinished(now.phase, now.message)
+    st.markdown(about)
+    if st.button(action, type="primary", key=f"{key}_go"):
+        study.start()
+        st.rerun()
+
+
+@st.fragment(run_every="1s")
+def _watch(study: "Study", key: str) -> None:
+    """A bar, whoever started it; the whole page is drawn anew once it has ended."""
+    now = study.standing()
+    if now.phase != "running":
+        st.rerun()
+    bar(now)
+    if st.button("Stop", key=f"{key}_stop", icon=":material/stop:"):
+        study.stop()
 
 
 def bar(now: "Standing", name: str = "") -> None:
