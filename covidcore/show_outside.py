@@ -69,6 +69,8 @@ def _not_scored(document: dict[str, Any]) -> list[str]:
         f"to the pixel, {aside['near']} nearly; {aside['training']} of training, "
         f"{aside['validation']} of validation, {aside['test']} of test)"
     ]
+    if aside.get("weights"):
+        lines.append(f"of these known to the weights that it began with: {aside['weights']}")
     left = ", ".join(f"{count} {visible(name)}" for name, count in document["left_out"].items())
     if left:
         lines.append(f"left out, as their classes are not mapped: {left}")

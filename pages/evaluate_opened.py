@@ -1,9 +1,10 @@
-"""A part of the evaluate page: how often the test figures of the run were shown."""
+"""A part of the evaluate page: how often the test figures were shown; what the weights had seen."""
 
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from covidcore.data.known import in_words
 from covidcore.jobs.openings import note_opened, times_opened
 from pages import shared
 
@@ -25,3 +26,5 @@ def draw(run: "RunInfo") -> None:
         f"time{'s' * (times != 1)}. The more often a test set is looked at before the next recipe "
         "is chosen, the less its figures say of new images."
     )
+    if seen := in_words(shared.store().job(run.run).get("known")):
+        st.caption(f":material/history_edu: {seen}")

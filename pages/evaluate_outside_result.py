@@ -112,6 +112,8 @@ def _not_scored(found: dict[str, Any]) -> None:
         f"training, {aside['validation']:,} of its validation, {aside['test']:,} of its test "
         "images)."
     ]
+    if aside.get("weights"):  # results of an earlier version do not say
+        said.append(f"{aside['weights']:,} of these are known to the weights that it began with.")
     if left:
         names = ", ".join(f"{count:,} {markdown(name)}" for name, count in left.items())
         said.append(f"Left out, as their classes are not mapped: {names}.")

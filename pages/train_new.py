@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,9 +14,10 @@ from covidcore.jobs.demo import DEMO_WEIGHTS
 from covidcore.jobs.estimate import Forecaster, parts_in_words, probing, start_probe, to_probe
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
-from covidcore.jobs.plan import plan_split
+from covidcore.jobs.plan import DEALERS, plan_split
 from covidcore.jobs.store import RunStore
 from covidcore.model.at_hand import at_hand
+from covidcore.model.weights import Weights
 from covidcore.training.recipe import CHOICES, PRESETS, Recipe
 from covidcore.wording import markdown, percent, visible
 from pages import shared, train_link, train_sweeps
@@ -47,6 +49,11 @@ FIELDS = {
     "split": ("Train/validation/test, %", "Per cent of the images in each set."),
     "group_by": ("Never divided", "Images of one patient, say, all go to the same set."),
     "exclude_sources": ("Sources left out", "Images of these take no part at all."),
+    "known_images": (
+        "Images known to the weights",
+        "train keeps what the starting weights were trained on out of validation and test; any "
+        "deals it like all else, and flatters.",
+    ),
     "precision": ("Number format", "auto takes bf16 where a short trial shows it to be faster."),
 }
 """Fields that are worth changing, with their names and a sentence each."""
@@ -64,11 +71,14 @@ class Outlook:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def planned(
-    fingerprint: str, split: str, seed: int, group_by: str, excluded: tuple[str, ...], home: Path
+    fingerprint: str, dealers: tuple[Any, ...], start: str, _weights: Weights | None, home: Path
 ) -> tuple[pd.DataFrame, str]:
-    """Images of each class and set, and the digest of the split; dealing takes a tenth second."""
-    recipe = Recipe(split=split, seed=seed, group_by=group_by, exclude_sources=excluded)
-    table = plan_split(recipe, shared.open_dataset(fingerprint, home))
+    """Images of each class and set, and the digest of the split; dealing takes a tenth second.
+
+    ``dealers`` are the values of the recipe's fields ``DEALERS``, ``start`` the weights' id.
+    """
+    recipe = Recipe(**dict(zip(DEALERS, dealers, strict=True)))
+    table = plan_split(recipe, shared.open_dataset(fingerprint, home), _weights)
     return summary(table), digest(table)
 
 
@@ -234,14 +244,10 @@ def _submit(store: RunStore, dataset: Dataset, recipe: Recipe, known: RunInfo | 
 
 def split_of(recipe: Recipe, dataset: Dataset, store: RunStore) -> tuple[pd.DataFrame, str]:
     """Images of each class and set under a recipe, and the split's digest."""
-    return planned(
-        dataset.fingerprint,
-        recipe.split,
-        recipe.seed,
-        recipe.group_by,
-        recipe.exclude_sources,
-        store.settings.home,
-    )
+    weights = at_hand(recipe.weights, recipe.arch, store.settings)
+    dealers = tuple(getattr(recipe, name) for name in DEALERS)
+    start = weights.id if weights else ""
+    return planned(dataset.fingerprint, dealers, start, weights, store.settings.home)
 
 
 def look_ahead(

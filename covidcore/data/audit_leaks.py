@@ -147,18 +147,23 @@ def leaks(
     return {"test": len(known)} | counts | {"any": int(known[list(LEAKS)].any(axis=1).sum())}
 
 
-def deal(dataset: Dataset, chosen: SplitSettings) -> "pd.DataFrame":
+def deal(
+    dataset: Dataset, chosen: SplitSettings, seen: "NDArray[np.bool_] | None" = None
+) -> "pd.DataFrame":
     """The split that a run with these settings would get: file, label, group, split, source.
 
-    Raises: RecipeError for a source that is not there; DataError where a class is too small.
+    ``seen`` ``(N,)``: images that weights were trained on, see `split`. Raises: RecipeError for a
+    source that is not there; DataError where a class is too small.
     """
     check_sources(dataset, chosen)
     index = dataset.index
-    kept = index[~index["source"].isin(chosen.exclude_sources)]
+    stays = ~index["source"].isin(chosen.exclude_sources)
+    kept = index[stays]
     gone = sorted(set(dataset.classes) - set(kept["label"]))
     if gone:
         raise DataError(f"Without these sources, class “{gone[0]}” has no images left.")
-    table = split(kept, chosen.split, chosen.seed, chosen.group_by)
+    met = None if seen is None else seen[stays.to_numpy()]
+    table = split(kept, chosen.split, chosen.seed, chosen.group_by, met)
     return table.assign(source=kept["source"].to_numpy())
 
 

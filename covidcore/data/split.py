@@ -38,7 +38,11 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
 
 
 def split(
-    index: "pd.DataFrame", fractions: str = "70/10/20", seed: int = 0, group_by: str = "patient"
+    index: "pd.DataFrame",
+    fractions: str = "70/10/20",
+    seed: int = 0,
+    group_by: str = "patient",
+    seen: "NDArray[np.bool_] | None" = None,
 ) -> "pd.DataFrame":
     """Deal the images of an index into train, val and test.
 
@@ -46,7 +50,9 @@ def split(
     the same picture, see `duplicates`; ``both``: chains of either; ``none``: each image by itself)
     go whole into one set. An image whose patient is unknown is a patient of its own.
     Groups are dealt in seeded order, the large ones first, each to the set that is furthest from
-    its share of the group's classes: so every class is spread as the fractions say.
+    its share of the group's classes: so every class is spread as the fractions say. A group of
+    which some image was ``seen`` ``(N,)``, by the weights that training starts from, goes into the
+    training set; the others are then dealt until validation and test have their share, if they can.
 
     Returns the columns file, label, group, split. Raises: DataError where a class has too few
     groups for one in each set.
@@ -58,24 +64,33 @@ def split(
     labels, classes = index["label"].factorize(sort=True)
     counts = np.zeros((groups.max() + 1, len(classes)), dtype=np.int64)
     np.add.at(counts, (groups, labels), 1)
-    _check_enough(counts, list(classes), group_by)
+    held = np.zeros(len(counts), dtype=bool)
+    if seen is not None:
+        held[groups[seen]] = True
+    _check_enough(counts, held, list(classes), group_by)
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-    chosen = _deal(counts[order], shares)
-    _check_dealt(counts[order], np.array(chosen), list(classes), group_by)
-    of_group = np.empty(len(counts), dtype=np.int64)
-    of_group[order] = chosen
+    order = order[~held[order]]
+    of_group = np.zeros(len(counts), dtype=np.int64)
+    of_group[order] = _deal(counts[order], shares, counts[held].sum(axis=0))
+    _check_dealt(counts, of_group, list(classes), group_by)
     table = index[["file", "label", "group"]].reset_index(drop=True)
     table["split"] = np.array(SPLITS)[of_group[groups]]
     return table
 
 
-def _deal(counts: "NDArray[np.int64]", shares: "NDArray[np.float64]") -> list[int]:
-    """Choose a set for each group in turn; ``counts`` is ``(groups, classes)``."""
+def _deal(
+    counts: "NDArray[np.int64]", shares: "NDArray[np.float64]", training: "NDArray[np.int64]"
+) -> list[int]:
+    """Choose a set for each group in turn; ``counts`` is ``(groups, classes)``.
+
+    ``training`` ``(classes,)`` is what the training set has already.
+    """
     import numpy as np
 
-    want = shares[:, None] * counts.sum(axis=0)[None, :]
+    want = shares[:, None] * (training + counts.sum(axis=0))[None, :]
     have = np.zeros_like(want)
+    have[0] = training
     left = (counts > 0).sum(axis=0)
     chosen = []
     for row in counts:
@@ -139,18 +154,30 @@ def _check_dealt(
             )
 
 
-def _check_enough(counts: "NDArray[np.int64]", classes: list[str], group_by: str) -> None:
+def _check_enough(
+    counts: "NDArray[np.int64]", held: "NDArray[np.bool_]", classes: list[str], group_by: str
+) -> None:
+    """Groups that are ``held`` for training serve no other set."""
     unit = {
         "none": "images",
         "patient": "patients",
         "near_duplicates": "groups of near duplicates",
         "both": "groups of patients and near duplicates",
     }[group_by]
-    for name, have in zip(classes, (counts > 0).sum(axis=0), strict=True):
+    present = counts > 0
+    for name, have, free in zip(
+        classes, present.sum(axis=0), present[~held].sum(axis=0), strict=True
+    ):
         if have < len(SPLITS):
             raise DataError(
                 f"Class “{name}” has {have} {unit}; a split into training, validation and test "
                 f"sets needs at least {len(SPLITS)}."
+            )
+        if free < len(SPLITS) - 1:
+            raise DataError(
+                f"The weights that training would start from were trained on all but {free} of the "
+                f"{have} {unit} of class “{name}”, so that too few are left for a test. Start from "
+                "other weights, or say known_images=any: figures then flatter."
             )
 
 

@@ -12,10 +12,12 @@ import pandas as pd
 
 from covidcore import proportions
 from covidcore.data.duplicates import near_duplicate_groups
+from covidcore.data.known import KnownImages, like
 from covidcore.errors import DataError
 
 SPLIT = "outside"
 """What the split of such images is called in tables and documents."""
+_SETS = (("training", "train"), ("validation", "val"), ("test", "test"), ("weights", "weights"))
 ASIDE = ("file", "label", "kind", "split", "like")
 
 
@@ -73,6 +75,21 @@ def overlaps(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def seen_before(rows: pd.DataFrame, known: KnownImages) -> pd.DataFrame:
+    """Which of ``rows`` the weights were trained on that the run began with; as ``overlaps``.
+
+    Their kind is ``near``, for only hashes are known of them; their split is ``weights``.
+    """
+    found = like(rows, known)
+    at = found >= 0
+    names = np.array(known.files, dtype=object)[found[at]]
+    return (
+        rows.loc[at, ["file", "label"]]
+        .reset_index(drop=True)
+        .assign(kind="near", split="weights", like=names)
+    )
+
+
 def _firsts(places: "pd.Series[int]") -> "pd.Series[float]":
     return places[~places.index.duplicated()].astype(np.float64)
 
@@ -82,10 +99,7 @@ def count_aside(aside: pd.DataFrame) -> dict[str, Any]:
     return {
         "images": len(aside),
         **{kind: int((aside["kind"] == kind).sum()) for kind in ("exact", "near")},
-        **{
-            name: int((aside["split"] == split).sum())
-            for name, split in (("training", "train"), ("validation", "val"), ("test", "test"))
-        },
+        **{name: int((aside["split"] == split).sum()) for name, split in _SETS},
         "files": aside[list(ASIDE)].to_dict("records"),
     }
 

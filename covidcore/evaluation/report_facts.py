@@ -5,6 +5,7 @@ A fact that is not stored is not said: every function gives an empty text then.
 
 from collections.abc import Callable
 
+from covidcore.data import known
 from covidcore.evaluation.report_words import Document, Rule, counts
 
 _TRAINED = {
@@ -152,10 +153,10 @@ def _model(d: Document) -> str:
 
 def _weights(d: Document) -> str:
     weights = d["job"]["weights"]
-    known = weights.get("path") and weights.get("id")
-    digest = f", SHA-256 {weights['id']}" if known else ""
+    digest = f", SHA-256 {weights['id']}" if weights.get("path") and weights.get("id") else ""
     said = f"Training began with the weights “{weights['name']}”{digest}."
-    return f"{said} {weights.get('note', '')}".strip()
+    seen = known.in_words(d["job"].get("known"))
+    return " ".join(filter(None, (said, weights.get("note"), seen)))
 
 
 def _training(d: Document) -> str:

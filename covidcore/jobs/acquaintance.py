@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from covidcore.data.known import KnownImages, known_of
 from covidcore.inference.familiar import (
     STATISTICS,
     Familiar,
@@ -17,6 +18,7 @@ from covidcore.inference.familiar import (
 from covidcore.jobs.preparation import Prepared
 from covidcore.jobs.progress import Reporter
 from covidcore.model import network
+from covidcore.model.weights import known_images
 from covidcore.training.precision import autocast
 
 if TYPE_CHECKING:
@@ -40,6 +42,15 @@ def make(run: Prepared, reporter: Reporter) -> Familiar:
         tuple(training["file"]),
         thumbnails_of(run.pixels, training["row"].to_numpy()),
     )
+
+
+def trained_on(run: Prepared) -> KnownImages:
+    """The training images of the run, and those of the weights that it began with.
+
+    Raises: WeightsError where it can not be read any more which those are.
+    """
+    training = run.table.loc[run.table["split"] == "train", "row"].to_numpy()
+    return known_of(run.dataset.index.iloc[training]) | known_images(run.weights)
 
 
 def _sample(run: Prepared, table: "pd.DataFrame", reporter: Reporter) -> Sample:

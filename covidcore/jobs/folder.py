@@ -95,6 +95,7 @@ class RunFolder:
         self.tensors = path / "best.safetensors"
         self.contract = path / "contract.json"
         self.familiar = path / "familiar.safetensors"
+        self.known = path / "known.safetensors"
         self.operating = path / "operating.json"
         self._artefacts = (
             self.split,
@@ -104,7 +105,7 @@ class RunFolder:
             self.tensors,
             self.contract,
         )
-        self._newer_artefacts = (self.familiar,)
+        self._newer_artefacts = (self.familiar, self.known)
         """Which runs of earlier versions do not have, and are whole without."""
 
     def read_job(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from covidcore.jobs.folder import RunFolder, now
 from covidcore.jobs.outside import outside_study, table_path
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.studies import Report
+from covidcore.model.weights import Weights, known_images
 
 
 def main(home: str, run: str, fingerprint: str, mapping: str) -> int:
@@ -56,6 +57,11 @@ def examine(
     meant = index[index["ours"].notna()]
     aside = outside.overlaps(meant, _own_images(store, run, dataset))
     rows = meant[~meant["file"].isin(aside["file"])]
+    start = Weights(**store.job(run)["weights"])
+    if start.known and dataset.fingerprint != store.job(run)["dataset"]:
+        seen = outside.seen_before(rows, known_images(start))
+        aside = pd.concat([aside, seen], ignore_index=True)
+        rows = rows[~rows["file"].isin(seen["file"])]
     if rows.empty:
         raise DataError(
             f"No image is left to score: all {len(meant):,} are among the run's own images."

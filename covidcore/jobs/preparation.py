@@ -4,6 +4,7 @@ All of it depends on the run alone, so that every process of a run prepares the 
 long is kept on disk.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset, load
 from covidcore.data.pixels import pixel_array
 from covidcore.data.split import digest
-from covidcore.errors import DataError, RunError
+from covidcore.errors import DataError, RunError, WeightsError
 from covidcore.jobs import resumable
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.plan import plan_split
@@ -73,10 +74,10 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
     recipe = Recipe.from_json(job["recipe"])
     torch.set_num_threads(threads_each(recipe, 1 if reporter else recipe.workers))
     dataset = _dataset(job, settings)
-    table = _read_split(folder, job, dataset, writes=reporter is not None)
+    start = weights.Weights(**job["weights"])
+    table = _read_split(folder, job, dataset, start, writes=reporter is not None)
     phase: Phase = reporter.phase if reporter else lambda name: None
     pixels = pixel_array(dataset, recipe.image_size, settings.home, phase("reading images"))
-    start = weights.Weights(**job["weights"])
     classes = tuple(job["classes"])
     model = network.build(recipe.arch, len(classes), recipe.seed)
     weights.load_into(model, network.head_name(recipe.arch), start)
@@ -117,16 +118,21 @@ def _dataset(job: dict[str, Any], settings: Settings) -> Dataset:
 
 
 def _read_split(
-    folder: RunFolder, job: dict[str, Any], dataset: Dataset, writes: bool
+    folder: RunFolder,
+    job: dict[str, Any],
+    dataset: Dataset,
+    start: weights.Weights,
+    writes: bool,
 ) -> pd.DataFrame:
     """The run's split, with each image's row in the dataset and its source.
 
-    The recipe says who is in which set, so a damaged file is written anew. Raises: RunError where
-    this version of covidcore would deal the sets in another way.
+    Recipe and weights say who is in which set, so a damaged file is written anew. Raises: RunError
+    where this version of covidcore would deal the sets in another way.
     """
-    planned = plan_split(Recipe.from_json(job["recipe"]), dataset)
-    if writes and digest(planned) == job["split"]:
-        storage.write_csv(folder.split, planned)
+    with contextlib.suppress(WeightsError):  # the file of the split may do without
+        planned = plan_split(Recipe.from_json(job["recipe"]), dataset, start)
+        if writes and digest(planned) == job["split"]:
+            storage.write_csv(folder.split, planned)
     try:
         table = pd.read_csv(folder.split, dtype=str, keep_default_na=False)
         whole = digest(table) == job["split"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import Dataset
+from covidcore.data.known import in_words
 from covidcore.data.split import digest
 from covidcore.errors import RunError
 from covidcore.evaluation.operating import OperatingPoint
@@ -42,7 +43,7 @@ class Submission:
     run: str
     cached: bool
     note: str = ""
-    """A sentence for the user, where the weights are not what might be expected."""
+    """Sentences on the weights: where they are not what might be expected; what they have seen."""
 
 
 class RunStore:
@@ -70,13 +71,14 @@ class RunStore:
         Raises: DataError where the disk has no room.
         """
         run, recipe, weights = plan.run, plan.recipe, plan.weights
+        note = " ".join(filter(None, (weights.note, in_words(plan.known))))
         self.rules.check_recipe(recipe, dataset.synthetic)
         folder = RunFolder(self.queue.folder / run)
         with self.queue.locked("submit"):
             if folder.job.is_file():
                 state = self.queue.state(folder)
                 if state is State.DONE and not folder.damaged():
-                    return Submission(run, True, weights.note)
+                    return Submission(run, True, note)
                 if state.ended:
                     make_room(self.queue, self.rules, folder)
                     self.queue.put(folder)
@@ -90,13 +92,14 @@ class RunStore:
                     "classes": list(dataset.classes),
                     "split": digest(plan.split),
                     "weights": weights.to_json(),
+                    "known": plan.known,
                     "name": name or f"{recipe.in_words()} on {dataset.name}",
                     "created": now(),
                     **self.rules.terms(),
                 }
                 self._create(folder, job, plan.split)
         self.queue.advance()
-        return Submission(run, False, weights.note)
+        return Submission(run, False, note)
 
     def existing(self, recipe: Recipe, dataset: Dataset, split: str = "") -> RunInfo | None:
         """The run that ``submit`` would open or go on with; nothing is fetched or changed.
@@ -108,7 +111,7 @@ class RunStore:
         weights = at_hand(recipe.weights, recipe.arch, self.settings)
         if weights is None:
             return None
-        dealt = split or digest(plan_split(recipe, dataset))
+        dealt = split or digest(plan_split(recipe, dataset, weights))
         run = run_key(recipe, dataset.fingerprint, dealt, weights.id)[:16]
         return self.info(run) if RunFolder(self.queue.folder / run).job.is_file() else None
 

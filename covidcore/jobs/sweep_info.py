@@ -9,9 +9,9 @@ from typing import Any
 from covidcore.jobs.folder import State
 from covidcore.jobs.grid import Sweep
 from covidcore.jobs.info import RunInfo
+from covidcore.jobs.plan import DEALERS
 
-_DEALERS = ("split", "group_by", "exclude_sources")
-"""Fields, beside the seed, that decide which images validate."""
+_DEALERS = tuple(name for name in DEALERS if name != "seed")
 
 
 @dataclass(frozen=True)

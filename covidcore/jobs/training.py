@@ -8,6 +8,7 @@ from torch import nn
 
 from covidcore import storage
 from covidcore.config import Settings
+from covidcore.data import known
 from covidcore.data.split import digest
 from covidcore.evaluation import calibration, predictions
 from covidcore.inference import familiar
@@ -85,6 +86,7 @@ def _finish(
             "torch": torch.__version__,
         },
         "gate": familiar.save(folder.path, acquaintance.make(run, reporter)),
+        "known": known.save(folder.path, acquaintance.trained_on(run)),
     }
     contract = checkpoint.Contract(run.recipe.arch, run.classes, run.spec, temperature, facts)
     checkpoint.save(folder.path, run.model, contract)

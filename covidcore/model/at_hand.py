@@ -9,6 +9,7 @@ from pathlib import Path
 
 from covidcore.config import Settings
 from covidcore.errors import WeightsError
+from covidcore.model.beside import stated_in
 from covidcore.model.weights import Weights, lately_failed, on_disk, resolve
 
 
@@ -26,7 +27,7 @@ def at_hand(name: str, arch: str, settings: Settings) -> Weights | None:
         return None
     named = None if name in ("auto", "imagenet", "radiographs", "none") else Path(name).expanduser()
     files = [path for path in (given, imagenet, backbone, named) if path and path.is_file()]
-    files += [path.with_suffix(".json") for path in files]
+    files += [beside for path in files for beside in stated_in(path)]
     stamps = tuple((str(p), s.st_size, s.st_mtime_ns) for p in files if (s := _stat(p)))
     try:
         return _resolved(name, arch, settings, stamps)

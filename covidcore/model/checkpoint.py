@@ -108,7 +108,7 @@ def _contract(folder: Path) -> tuple[Contract, str]:
             temperature=float(values["temperature"]),
             facts={
                 k: values.get(k)
-                for k in ("recipe", "dataset", "dataset_name", "split", "weights", "gate")
+                for k in ("recipe", "dataset", "dataset_name", "split", "weights", "gate", "known")
             },
             golden=tuple(Golden.from_json(one) for one in values.get("golden", ())),
         )

@@ -4,8 +4,6 @@ Resolving imports no torch, so that a page can do it; only ``load_into`` does.
 """
 
 import hashlib
-import json
-import math
 import os
 import subprocess
 import sys
@@ -15,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidcore.config import Settings, child_environment
-from covidcore.errors import WeightsError
+from covidcore.data.known import NOTHING, KnownImages
+from covidcore.data.known import load as load_known
+from covidcore.errors import DataError, WeightsError
+from covidcore.model.beside import About, about
 from covidcore.storage import sha256_file, write_bytes
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Weights:
     std: tuple[float, ...] = IMAGENET_STD
     note: str = ""
     """A sentence for the user where something else was taken than might be expected."""
+    known: dict[str, Any] | None = None
+    """What is stated of the images that they were trained on, where that is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Every field by name."""
@@ -201,27 +204,27 @@ def _radiographs(arch: str, settings: Settings) -> Weights:
 
 
 def _described(path: Path, name: str) -> Weights:
-    """Weights of a file, with the normalisation stated by the JSON of the same name beside it."""
-    beside = path.with_suffix(".json")
-    mean: Any = IMAGENET_MEAN
-    std: Any = IMAGENET_STD
-    if beside.is_file():
-        try:
-            about = json.loads(beside.read_text("utf-8"))
-            mean, std = (tuple(float(v) for v in about[key]) for key in ("mean", "std"))
-            if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, (*mean, *std))):
-                raise ValueError("three numbers each")
-            if not min(std) > 0:
-                raise ValueError("a deviation is above zero")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WeightsError(
-                f"{beside} does not state mean and std, three numbers each."
-            ) from error
-    return Weights(name, _identity(sha256_file(path), mean, std), str(path.absolute()), mean, std)
+    """Weights of a file, with what is said beside it."""
+    mean, std, known = about(path, About(IMAGENET_MEAN, IMAGENET_STD))
+    identity = _identity(sha256_file(path), mean, std)
+    return Weights(name, identity, str(path.absolute()), mean, std, known=known)
 
 
 def _identity(digest: str, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
     return hashlib.sha256(f"{digest}:{mean}:{std}".encode()).hexdigest()
+
+
+def known_images(weights: Weights) -> KnownImages:
+    """Hashes of the images that they were trained on; nothing where that is not known.
+
+    Raises: WeightsError where they are stated and can not be read.
+    """
+    if weights.path is None or weights.known is None:
+        return NOTHING
+    try:
+        return load_known(Path(weights.path).parent, weights.known)
+    except DataError as error:
+        raise WeightsError(str(error)) from error
 
 
 def _check_unchanged(weights: Weights, path: Path) -> None:

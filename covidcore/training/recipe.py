@@ -22,6 +22,7 @@ CHOICES = {
     "augment": ("none", "standard", "strong"),
     "class_weights": ("none", "balanced"),
     "group_by": GROUPINGS,
+    "known_images": ("train", "any"),
     "precision": ("auto", "fp32", "bf16"),
 }
 """What may be said in fields that are no numbers."""
@@ -40,7 +41,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "workers": (1, 64),
 }
 
-_NOT_IN_THE_KEY = ("threads", "workers", "weights")
+# Weights are in the key by their hash, known images by the split that comes of them.
+_NOT_IN_THE_KEY = ("threads", "workers", "weights", "known_images")
 
 VARIANTS = 4
 """Stored versions of each image where activations are cached: as it is, and three varied."""
@@ -91,6 +93,9 @@ class Recipe:
     """What is never divided between sets: none, patient, near_duplicates or both."""
     exclude_sources: tuple[str, ...] = ()
     """Sources whose images are left out altogether."""
+    known_images: str = "train"
+    """Images that the starting weights were trained on: train (they are in the training set, never
+    in validation or test) or any (dealt as all others are; figures then flatter)."""
     patience: int = 0
     """Stop after so many epochs without a better validation loss; 0: never."""
     precision: str = "auto"

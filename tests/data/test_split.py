@@ -240,3 +240,41 @@ def test_fractions_that_are_none(text: str) -> None:
 def test_a_grouping_that_there_is_not() -> None:
     with pytest.raises(RecipeError, match="“hospital” is not a way to group: use none, patient"):
         split(index_of({"a": 5, "b": 5}), group_by="hospital")
+
+
+def test_what_was_seen_trains_and_the_others_fill_validation_and_test() -> None:
+    index = index_of({"a": 100, "b": 200})
+    seen = index["label"].groupby(index["label"]).cumcount().to_numpy() < 60
+    table = split(index, group_by="none", seen=seen)
+    assert (table["split"][seen] == "train").all()
+    assert summary(table).to_numpy().tolist() == [[70, 10, 20], [140, 20, 40]]
+
+
+def test_where_little_is_unseen_all_of_it_validates_and_tests() -> None:
+    index = index_of({"a": 100, "b": 100})
+    seen = np.tile(np.arange(100) < 91, 2)
+    counts = summary(split(index, group_by="none", seen=seen))
+    assert counts.to_numpy().tolist() == [[91, 3, 6], [91, 3, 6]]
+
+
+def test_a_group_of_which_one_was_seen_trains_whole() -> None:
+    index = grouped({"a": [2] * 20, "b": [3] * 20})
+    seen = np.zeros(len(index), dtype=bool)
+    seen[[0, 41]] = True  # of patients a-0 and b-0
+    table = split(index, seen=seen)
+    assert (table["split"][table["group"].isin(["a-0", "b-0"])] == "train").all()
+    assert set(table["split"]) == set(SPLITS)
+
+
+@pytest.mark.parametrize("unseen", [0, 1])
+def test_too_little_unseen_is_a_sentence(unseen: int) -> None:
+    index = index_of({"a": 50, "b": 50})
+    seen = np.arange(100) >= unseen
+    with pytest.raises(DataError, match=f"all but {unseen} of the 50 images of class “a”"):
+        split(index, group_by="none", seen=seen)
+
+
+def test_nothing_seen_changes_nothing() -> None:
+    index = grouped({"a": [1, 2, 3] * 9, "b": [2] * 12})
+    nothing = np.zeros(len(index), dtype=bool)
+    assert digest(split(index, seed=3)) == digest(split(index, seed=3, seen=nothing))
