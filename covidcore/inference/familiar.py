@@ -1,11 +1,12 @@
 """What a model is familiar with, kept beside its weights: the gate judges uploads by it.
 
 Made at the end of training from the run's own training and validation images. No pickle: tensors
-and a list of names in one safetensors file, whose SHA-256 is in the contract.
+and a list of names in one safetensors file, whose SHA-256 is in the contract. A model that is
+passed on goes without thumbnails of its training images: it has hashes of them (`data.known`).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from safetensors.numpy import save as save_tensors
 
 from covidcore import storage
 from covidcore.data.duplicates import standardised
-from covidcore.errors import CheckpointError
+from covidcore.data.known import load as load_known
+from covidcore.errors import CheckpointError, DataError
+from covidcore.inference.hashed import Hashed
 from covidcore.inference.looks import grey_statistics
 from covidcore.inference.memory import SIDE, Memory, thumbnail
 from covidcore.inference.novelty import PERCENTILE, Novelty, Values
@@ -39,7 +42,7 @@ class Familiar:
     """Of pooled features: what the network makes of an image before its head."""
     looks: Novelty
     """Of grey-level statistics."""
-    memory: Memory
+    memory: Memory | Hashed
     typical: Values
     """The mean thumbnail ``(32, 32)``."""
 
@@ -100,9 +103,12 @@ def save(folder: Path, familiar: Familiar) -> dict[str, Any]:
     }
 
 
-def load(folder: Path, stated: dict[str, Any] | None) -> Familiar | None:
+def load(
+    folder: Path, stated: dict[str, Any] | None, known: dict[str, Any] | None = None
+) -> Familiar | None:
     """Open it by what the contract says; None for a run of a version that did not make it.
 
+    ``known``: what the contract says of the hashes, asked where there are no thumbnails.
     Raises: CheckpointError where it is missing or damaged.
     """
     if stated is None:
@@ -111,8 +117,8 @@ def load(folder: Path, stated: dict[str, Any] | None) -> Familiar | None:
         data = (folder / FILE).read_bytes()
         if storage.sha256_bytes(data) != stated["sha256"]:
             raise ValueError("damaged")
-        return _unpack(data)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return _unpack(data, lambda: Hashed(load_known(folder, known)))
+    except (DataError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder / FILE} is missing or damaged: resume this run to make it anew."
         ) from error
@@ -126,23 +132,33 @@ def _pack(familiar: Familiar) -> bytes:
         "looks.whitening": familiar.looks.whitening,
         "thresholds": np.array([familiar.features.threshold, familiar.looks.threshold]),
         "typical": familiar.typical,
-        "thumbnails": familiar.memory.thumbnails,
-        # A tensor, as safetensors orders its metadata differently each time.
-        "files": np.frombuffer(json.dumps(familiar.memory.files).encode(), np.uint8),
         "format": np.array([_FORMAT]),
     }
+    if isinstance(familiar.memory, Memory):
+        # A tensor, as safetensors orders its metadata differently each time.
+        names = json.dumps(familiar.memory.files).encode()
+        arrays |= {
+            "thumbnails": familiar.memory.thumbnails,
+            "files": np.frombuffer(names, np.uint8),
+        }
     packed: bytes = save_tensors({name: np.ascontiguousarray(a) for name, a in arrays.items()})
     return packed
 
 
-def _unpack(data: bytes) -> Familiar:
+def _unpack(data: bytes, hashed: Callable[[], Hashed]) -> Familiar:
     arrays = load_tensors(data)
-    files = tuple(map(str, json.loads(arrays["files"].tobytes())))
     thresholds = arrays["thresholds"].tolist()
-    if arrays["format"].tolist() != [_FORMAT] or arrays["thumbnails"].shape[1:] != (SIDE, SIDE):
+    if arrays["format"].tolist() != [_FORMAT]:
         raise ValueError("format")
+    if "thumbnails" not in arrays:
+        memory: Memory | Hashed = hashed()
+    elif arrays["thumbnails"].shape[1:] == (SIDE, SIDE):
+        files = tuple(map(str, json.loads(arrays["files"].tobytes())))
+        memory = Memory(files, arrays["thumbnails"])
+    else:
+        raise ValueError("thumbnails")
     features, looks = (
         Novelty(arrays[f"{name}.means"], arrays[f"{name}.whitening"], threshold)
         for name, threshold in zip(("features", "looks"), thresholds, strict=True)
     )
-    return Familiar(features, looks, Memory(files, arrays["thumbnails"]), arrays["typical"])
+    return Familiar(features, looks, memory, arrays["typical"])

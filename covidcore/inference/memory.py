@@ -23,7 +23,7 @@ _SMALL = 16
 """Pixels a side of what is compared."""
 _CANDIDATES = 20
 """Images, the most alike as they are, that are compared with borders cut off too."""
-_CUTS = (0.0, 0.025, 0.05, 0.075)
+CUTS = (0.0, 0.025, 0.05, 0.075)
 """Shares of a side that a copy may lack at each end of it."""
 
 
@@ -92,8 +92,8 @@ def _parts() -> Looks:
     """``(K, 16, 32)``: what averages a part of a side, the whole side first, to 16 pixels."""
     places = np.arange(SIDE)
     found = []
-    for start in _CUTS:
-        for end in _CUTS:
+    for start in CUTS:
+        for end in CUTS:
             edges = np.linspace(start * SIDE, (1 - end) * SIDE, _SMALL + 1)
             low, high = edges[:-1, None], edges[1:, None]
             covered = np.clip(np.minimum(places + 1, high) - np.maximum(places, low), 0, None)

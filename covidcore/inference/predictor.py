@@ -61,7 +61,8 @@ class Predictor:
         Raises: CheckpointError where it is missing or damaged, or says something else than it did.
         """
         model, contract = checkpoint.load(folder)
-        return cls(model, contract, familiar.load(folder, contract.facts.get("gate")))
+        gate, known = contract.facts.get("gate"), contract.facts.get("known")
+        return cls(model, contract, familiar.load(folder, gate, known))
 
     @property
     def missing(self) -> str:

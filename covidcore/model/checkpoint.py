@@ -5,6 +5,7 @@ holds the hash of the tensors, the classes in the order of the outputs, the prep
 golden inputs with their logits, which are computed again before a model is used.
 """
 
+import copy
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,10 +44,14 @@ class Contract:
 
 
 def save(folder: Path, model: nn.Module, contract: Contract) -> None:
-    """Write a model and its contract into ``folder``, with golden inputs made here."""
+    """Write a model and its contract into ``folder``, with golden inputs made here.
+
+    A model of half precision is stored so, and computes in single precision when it is opened.
+    """
     data = save_tensors(
         {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     )
+    model = copy.deepcopy(model).float()
     storage.write_bytes(folder / TENSORS, data)
     storage.write_json(
         folder / CONTRACT,

@@ -1,0 +1,91 @@
+"""Training images known again by hashes alone: for weights that are passed on without thumbnails.
+
+A copy whose borders were cut off is laid where it came from, in many ways: what of the hash lies
+within it is compared, and the rest is not.
+"""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidcore.data.duplicates import THUMBNAIL, Looks
+from covidcore.data.known import BITS, DISTANCE, KnownImages, signs
+from covidcore.inference.memory import CUTS, SIDE, thumbnail
+
+
+@dataclass(frozen=True, eq=False)
+class Hashed:
+    """The training images of a model, and of what it began as, told by their hashes."""
+
+    images: KnownImages
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.images.files
+
+    def find(self, square: NDArray[np.uint8]) -> str | None:
+        """The training image that a grey ``square`` is a copy of, if there is one."""
+        distance, number = self.closest(square)
+        return self.files[number] if distance <= DISTANCE else None
+
+    def closest(self, square: NDArray[np.uint8]) -> tuple[float, int]:
+        """The least distance to any training image, cropped or not, and which that is.
+
+        In bits of 480; where fewer are compared, as many as it would be of all.
+        """
+        if not self.files:
+            return float(BITS), -1
+        asked, compared = _signs(thumbnail(square))
+        agreeing = asked @ self._signs.T  # what agrees less what does not, of those compared
+        counts = compared.sum(axis=1, keepdims=True)
+        distances = BITS * (1 - agreeing / counts) / 2
+        place = int(distances.min(axis=0).argmin())
+        return float(distances[:, place].min()), place
+
+    @cached_property
+    def _signs(self) -> Looks:
+        return signs(self.images.hashes)
+
+
+def _signs(small: NDArray[np.uint8]) -> tuple[Looks, NDArray[np.bool_]]:
+    """Of a thumbnail ``(32, 32)`` laid in each way: signs ``(W, 480)``, and which are compared.
+
+    What is not compared has the sign 0.
+    """
+    parts, inside = _cells()
+    rows = np.tensordot(small.astype(np.float32), parts, (0, 2))  # (columns, K, 16)
+    cells = np.tensordot(rows, parts, (0, 2)).transpose(0, 2, 1, 3)  # (K, K, 16, 16)
+    # Whole grey levels, as those that hashes are made of: else noise tells what is darker in black.
+    cells = np.round(cells).reshape(-1, THUMBNAIL, THUMBNAIL)
+    there = (inside[:, None, :, None] & inside[None, :, None, :]).reshape(cells.shape)
+    right = cells[:, :, 1:] > cells[:, :, :-1]
+    below = cells[:, 1:] > cells[:, :-1]
+    compared = _flat(there[:, :, 1:] & there[:, :, :-1], there[:, 1:] & there[:, :-1])
+    values = np.where(_flat(right, below), np.float32(1), np.float32(-1))
+    return values * compared, compared
+
+
+def _flat(right: NDArray[np.bool_], below: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.concatenate([part.reshape(len(part), -1) for part in (right, below)], axis=1)
+
+
+@cache
+def _cells() -> tuple[Looks, NDArray[np.bool_]]:
+    """Of each way in which a side lost something at its ends: 16 cells of the whole side.
+
+    ``(K, 16, 32)``: what averages 32 pixels of the rest to them; ``(K, 16)``: which are within it.
+    """
+    places = np.arange(SIDE)
+    edges = np.linspace(0, 1, THUMBNAIL + 1)
+    found, inside = [], []
+    for start in CUTS:
+        for end in CUTS:
+            at = (edges - start) / (1 - start - end) * SIDE
+            low, high = at[:-1, None], at[1:, None]
+            covered = np.clip(np.minimum(places + 1, high) - np.maximum(places, low), 0, None)
+            found.append(covered / (high - low))
+            inside.append((at[:-1] > -1e-9) & (at[1:] < SIDE + 1e-9))
+    return np.array(found, dtype=np.float32), np.array(inside)
