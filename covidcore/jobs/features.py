@@ -72,7 +72,8 @@ def head_features(
     they are on disk no network is built. Raises: DataError where images are gone since the scan,
     WeightsError where the weights are.
     """
-    from covidcore.model import network, weights
+    from covidcore.model import network
+    from covidcore.model.transfer import load_into
     from covidcore.training.activations import FrozenPart, activations
     from covidcore.training.precision import choose
 
@@ -85,7 +86,7 @@ def head_features(
         stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
         return stored
     model = network.build(recipe.arch, len(dataset.classes), recipe.seed)
-    weights.load_into(model, network.head_name(recipe.arch), start)
+    load_into(model, network.head_name(recipe.arch), start)
     frozen, _ = network.cut(model, recipe.arch, "head")
     part = FrozenPart(frozen, recipe.arch, "head", start.id, spec, precision)
 

@@ -22,6 +22,7 @@ from covidcore.jobs.rates import LARGEST_BATCH, Rates
 from covidcore.model import checkpoint, network, weights
 from covidcore.model.at_hand import at_hand
 from covidcore.model.preprocess import Preprocessing, normalise
+from covidcore.model.transfer import load_into
 from covidcore.training.activations import FrozenPart, activations
 from covidcore.training.average import average_of
 from covidcore.training.batches import ActivationBatches, PixelBatches
@@ -130,7 +131,7 @@ class Trial:
         self.model = network.build(self.recipe.arch, len(self.dataset.classes))
         start = at_hand(self.recipe.weights, self.recipe.arch, self.settings) or weights.NONE
         with contextlib.suppress(CovidcoreError):  # the run itself will say what is wrong
-            weights.load_into(self.model, network.head_name(self.recipe.arch), start)
+            load_into(self.model, network.head_name(self.recipe.arch), start)
         self.frozen, self.tail = network.cut(
             self.model.to(device()), self.recipe.arch, self.recipe.trainable
         )

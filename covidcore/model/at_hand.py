@@ -10,7 +10,7 @@ from pathlib import Path
 from covidcore.config import Settings
 from covidcore.errors import WeightsError
 from covidcore.model.beside import stated_in
-from covidcore.model.weights import Weights, lately_failed, on_disk, resolve
+from covidcore.model.weights import Weights, lately_failed, on_disk, resolve, shipped
 
 
 def at_hand(name: str, arch: str, settings: Settings) -> Weights | None:
@@ -23,8 +23,9 @@ def at_hand(name: str, arch: str, settings: Settings) -> Weights | None:
     given = settings.weights if settings.weights and settings.weights.is_file() else None
     if name == "imagenet" and not imagenet:
         return None
-    if name == "auto" and not (given or imagenet or backbone or lately_failed(arch, settings)):
-        return None
+    given_one = given or imagenet or (backbone and backbone != shipped(arch))
+    if name == "auto" and not given_one and not lately_failed(arch, settings):
+        return None  # what comes with the project is taken where ImageNet's can not be had
     named = None if name in ("auto", "imagenet", "radiographs", "none") else Path(name).expanduser()
     files = [path for path in (given, imagenet, backbone, named) if path and path.is_file()]
     files += [beside for path in files for beside in stated_in(path)]

@@ -1,8 +1,9 @@
-"""Where training starts: pre-trained weights, found, fetched, named by their hash, and loaded.
+"""Where training starts: pre-trained weights, found, fetched, and named by their hash.
 
-Resolving imports no torch, so that a page can do it; only ``load_into`` does.
+Knows no torch, so that a page can ask; `transfer` copies them into a network.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from covidcore.config import Settings, child_environment
 from covidcore.data.known import NOTHING, KnownImages
@@ -18,9 +19,6 @@ from covidcore.data.known import load as load_known
 from covidcore.errors import DataError, WeightsError
 from covidcore.model.beside import About, about
 from covidcore.storage import sha256_file, write_bytes
-
-if TYPE_CHECKING:
-    import torch
 
 # torchvision's own files; the digits before the ending begin the file's SHA-256.
 IMAGENET_FILES = {
@@ -34,7 +32,9 @@ IMAGENET_FILES = {
 ARCHITECTURES = tuple(IMAGENET_FILES)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-_MAX_BYTES = 2**30
+SHIPPED = Path(__file__).parent.parent / "shipped"
+"""The model that comes with the project: a folder as of a run (docs/model-card.md)."""
+SHIPPED_ARCH = "resnet18"
 _FETCH_SECONDS = 900
 _RETRY_SECONDS = 600  # how long a failed download is not tried again
 
@@ -66,7 +66,8 @@ NONE = Weights("none", "none", None, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 def resolve(name: str, arch: str, settings: Settings) -> Weights:
     """Find the weights that a recipe names, fetching ImageNet's if need be.
 
-    ``auto`` takes ImageNet's where they are on disk or can be had, else the radiograph backbone,
+    ``auto`` takes ImageNet's where they are on disk, or a radiograph backbone that somebody put
+    there; else ImageNet's where they can be had; else the backbone that comes with the project;
     else none, and says so in ``note``. Raises: WeightsError, saying how to get the file.
     """
     if name == "none":
@@ -92,23 +93,21 @@ def _auto(arch: str, settings: Settings) -> Weights:
     found = _find(IMAGENET_FILES[arch], settings)
     if found:
         return _imagenet(arch, settings)
-    try:
+    if _find_radiographs(arch, settings):
         return _radiographs(arch, settings)
-    except WeightsError:
-        pass
-    try:
-        return _imagenet(arch, settings)
-    except WeightsError:
-        note = (
-            "No pre-trained weights could be found or fetched: training starts from random "
-            "weights, which needs far more images for the same result."
-        )
-        return Weights(**{**NONE.to_json(), "note": note})
+    for source in (_imagenet, _radiographs):
+        with contextlib.suppress(WeightsError):
+            return source(arch, settings)
+    note = (
+        "No pre-trained weights could be found or fetched: training starts from random weights, "
+        "which needs far more images for the same result."
+    )
+    return Weights(**{**NONE.to_json(), "note": note})
 
 
 def on_disk(arch: str, settings: Settings) -> dict[str, str | None]:
     """Which weights for ``arch`` are on this machine, and where; nothing is fetched."""
-    backbone = _find_radiographs(arch, settings)
+    backbone = _find_radiographs(arch, settings) or shipped(arch)
     imagenet = _find(IMAGENET_FILES[arch], settings)
     return {
         "imagenet": str(imagenet) if imagenet else None,
@@ -192,8 +191,14 @@ def _find_radiographs(arch: str, settings: Settings) -> Path | None:
     return next((found for found in (_find(name, settings) for name in names) if found), None)
 
 
+def shipped(arch: str) -> Path | None:
+    """The backbone for ``arch`` that comes with the project, if there is one."""
+    path = SHIPPED / "best.safetensors"
+    return path if arch == SHIPPED_ARCH and path.is_file() else None
+
+
 def _radiographs(arch: str, settings: Settings) -> Weights:
-    path = _find_radiographs(arch, settings)
+    path = _find_radiographs(arch, settings) or shipped(arch)
     if path:
         return _described(path, "radiographs")
     raise WeightsError(
@@ -206,11 +211,12 @@ def _radiographs(arch: str, settings: Settings) -> Weights:
 def _described(path: Path, name: str) -> Weights:
     """Weights of a file, with what is said beside it."""
     mean, std, known = about(path, About(IMAGENET_MEAN, IMAGENET_STD))
-    identity = _identity(sha256_file(path), mean, std)
-    return Weights(name, identity, str(path.absolute()), mean, std, known=known)
+    named = identity(sha256_file(path), mean, std)
+    return Weights(name, named, str(path.absolute()), mean, std, known=known)
 
 
-def _identity(digest: str, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+def identity(digest: str, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+    """What a run's identity has of weights: the file's SHA-256, and the normalisation."""
     return hashlib.sha256(f"{digest}:{mean}:{std}".encode()).hexdigest()
 
 
@@ -225,76 +231,3 @@ def known_images(weights: Weights) -> KnownImages:
         return load_known(Path(weights.path).parent, weights.known)
     except DataError as error:
         raise WeightsError(str(error)) from error
-
-
-def _check_unchanged(weights: Weights, path: Path) -> None:
-    """A result is filed under the hash of its weights: they have to be those when it is made."""
-    try:
-        digest = sha256_file(path)
-    except OSError as error:
-        raise WeightsError(
-            f"The weights {path} can not be read any more ({error.strerror}): put the file back, "
-            "then resume the run."
-        ) from error
-    if weights.id not in (digest, _identity(digest, tuple(weights.mean), tuple(weights.std))):
-        raise WeightsError(
-            f"The weights {path} have changed since the run was submitted: put the file back as "
-            "it was and resume the run, or submit it again."
-        )
-
-
-def load_into(model: "torch.nn.Module", head: str, weights: Weights) -> None:
-    """Copy a backbone's tensors into ``model``, all but those of its ``head`` layer.
-
-    Raises: WeightsError where the file is gone, unreadable or not the one that was resolved, or
-    a tensor is missing, misshapen or not finite.
-    """
-    import torch
-
-    if weights.path is None:
-        return
-    _check_unchanged(weights, Path(weights.path))
-    state = _read(Path(weights.path))
-    own = model.state_dict()
-    for name, target in own.items():
-        if name.startswith(head + "."):
-            continue
-        value = state.get(name)
-        if value is None and name.endswith("num_batches_tracked"):
-            continue  # a counter that some exporters leave out, and that nothing here reads
-        if value is None or value.shape != target.shape:
-            raise WeightsError(f"{weights.path} does not fit this network: {name} is not in it.")
-        if not torch.isfinite(value).all():
-            raise WeightsError(
-                f"{weights.path} is damaged: {name} holds values that are no number."
-            )
-        own[name] = value.to(target.dtype)
-    model.load_state_dict(own)
-
-
-def _read(path: Path) -> "dict[str, torch.Tensor]":
-    import torch
-    from safetensors.torch import load_file
-
-    if path.stat().st_size > _MAX_BYTES:
-        raise WeightsError(f"{path} is larger than 1 GiB: these are not weights for this program.")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a stranger's file: whatever it raises, it can not be used
-        raise WeightsError(
-            f"{path} can not be read as weights: it is damaged or of another kind."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsError(f"{path} is not a plain table of tensors (a state dict).")
-    return _modern_names(state)
-
-
-def _modern_names(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """torchvision's DenseNet file spells ``norm.1`` where the network says ``norm1``."""
-    import re
-
-    pattern = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
-    return {pattern.sub(r"\1\2", name): value for name, value in state.items()}

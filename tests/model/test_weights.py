@@ -15,15 +15,18 @@ from torch import nn
 from covidcore.config import Settings
 from covidcore.errors import WeightsError
 from covidcore.model import weights
+from covidcore.model.at_hand import at_hand
 from covidcore.model.network import build, head_name
-from covidcore.model.weights import ARCHITECTURES, IMAGENET_FILES, load_into, on_disk, resolve
+from covidcore.model.transfer import load_into
+from covidcore.model.weights import ARCHITECTURES, IMAGENET_FILES, on_disk, resolve
 
 NOWHERE = "http://127.0.0.1:9"  # the port that throws everything away: no connection, at once
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No weights of this machine's user, and no network, here or in a child process."""
+    """No weights of this machine's user or the project, and no network, nor in a child process."""
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, NOWHERE)
@@ -269,6 +272,54 @@ def test_auto_takes_the_radiograph_backbone_rather_than_a_download(
     assert (found.name, found.path, found.note) == ("radiographs", str(path), "")
     assert found == resolve("radiographs", "resnet18", settings)
     assert not home.exists()
+
+
+def ship(folder: Path, **more: object) -> Path:
+    """A checkpoint as it comes with the project."""
+    path = store(small(), folder / "best.safetensors")
+    contract = {"preprocessing": {"mean": [0.4] * 3, "std": [0.3] * 3}, **more}
+    path.with_name("contract.json").write_text(json.dumps(contract))
+    return path
+
+
+def test_the_project_s_backbone_is_there_for_its_network_alone(settings: Settings) -> None:
+    path = ship(weights.SHIPPED, known={"sha256": "ab", "images": 7})
+    found = resolve("radiographs", "resnet18", settings)
+    assert (found.name, found.path, found.mean) == ("radiographs", str(path), (0.4, 0.4, 0.4))
+    assert found.known == {"sha256": "ab", "images": 7}
+    assert on_disk("resnet18", settings)["radiographs"] == str(path)
+    with pytest.raises(WeightsError, match="no radiograph backbone for resnet34"):
+        resolve("radiographs", "resnet34", settings)
+    assert on_disk("resnet34", settings)["radiographs"] is None
+
+
+def test_one_s_own_backbone_goes_before_the_project_s(tmp_path: Path, home: Path) -> None:
+    ship(weights.SHIPPED)
+    mine = store(small(), tmp_path / "mine" / "resnet18-radiographs.pth")
+    settings = Settings(home=home, weights=mine.parent)
+    assert resolve("radiographs", "resnet18", settings).path == str(mine)
+    assert at_hand("auto", "resnet18", settings) == resolve("auto", "resnet18", settings)
+
+
+def test_auto_ends_with_the_project_s_where_imagenet_s_can_not_be_had(settings: Settings) -> None:
+    path = ship(weights.SHIPPED)
+    assert at_hand("auto", "resnet18", settings) is None  # the network has to be asked first
+    found = resolve("auto", "resnet18", settings)
+    assert (found.name, found.path, found.note) == ("radiographs", str(path), "")
+    assert at_hand("auto", "resnet18", settings) == found
+
+
+@pytest.mark.parametrize(
+    "contract",
+    ["", "[]", "{}", '{"preprocessing": {"mean": [0.4, 0.4, 0.4]}}', '{"preprocessing": 3}'],
+)
+def test_a_checkpoint_whose_contract_says_nothing_is_a_sentence(
+    tmp_path: Path, settings: Settings, contract: str
+) -> None:
+    path = ship(tmp_path / "run")
+    path.with_name("contract.json").write_text(contract)
+    with pytest.raises(WeightsError, match="does not state mean and std"):
+        resolve(str(path), "resnet18", settings)
 
 
 def test_covidcore_weights_may_name_a_file(tmp_path: Path, home: Path) -> None:
