@@ -17,6 +17,8 @@ from covidcore.errors import DataError
 SPLIT = "outside"
 """What the split of such images is called in tables and documents."""
 ASIDE = ("file", "label", "kind", "split", "like")
+ALL, TRAINING, NONE = "all", "training", "none"
+"""Which of a model's own images are known, to be set aside; of an imported one never all."""
 
 
 def suggested_mapping(theirs: Sequence[str], ours: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -112,7 +113,7 @@ def load(folder: Path, stated: dict[str, Any] | None) -> Familiar | None:
         if storage.sha256_bytes(data) != stated["sha256"]:
             raise ValueError("damaged")
         return _unpack(data)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError, RecursionError) as error:
         raise CheckpointError(
             f"{folder / FILE} is missing or damaged: resume this run to make it anew."
         ) from error
@@ -139,10 +140,29 @@ def _unpack(data: bytes) -> Familiar:
     arrays = load_tensors(data)
     files = tuple(map(str, json.loads(arrays["files"].tobytes())))
     thresholds = arrays["thresholds"].tolist()
-    if arrays["format"].tolist() != [_FORMAT] or arrays["thumbnails"].shape[1:] != (SIDE, SIDE):
+    thumbnails, typical = arrays["thumbnails"], arrays["typical"]
+    if (
+        arrays["format"].tolist() != [_FORMAT]
+        or thumbnails.shape != (len(files), SIDE, SIDE)
+        or thumbnails.dtype != np.uint8
+        or typical.shape != (SIDE, SIDE)
+        or not np.isfinite(typical).all()
+    ):
         raise ValueError("format")
     features, looks = (
-        Novelty(arrays[f"{name}.means"], arrays[f"{name}.whitening"], threshold)
+        _novelty(arrays[f"{name}.means"], arrays[f"{name}.whitening"], threshold)
         for name, threshold in zip(("features", "looks"), thresholds, strict=True)
     )
-    return Familiar(features, looks, Memory(files, arrays["thumbnails"]), arrays["typical"])
+    if looks.means.shape[1] != len(grey_statistics(np.zeros((SIDE, SIDE), np.uint8))):
+        raise ValueError("looks")
+    return Familiar(features, looks, Memory(files, thumbnails), typical)
+
+
+def _novelty(means: Values, whitening: Values, threshold: float) -> Novelty:
+    """Raises: ValueError for shapes that do not belong together, and for what is no number."""
+    size = means.shape[-1]
+    if means.ndim != 2 or not len(means) or whitening.shape != (size, size):
+        raise ValueError("shapes")
+    if not (np.isfinite(means).all() and np.isfinite(whitening).all() and threshold > 0):
+        raise ValueError("values")
+    return Novelty(means, whitening, threshold)

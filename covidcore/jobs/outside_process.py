@@ -18,7 +18,9 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset, load
 from covidcore.errors import DataError
 from covidcore.evaluation import outside, predictions
-from covidcore.jobs.folder import RunFolder, now
+from covidcore.jobs import imported_model
+from covidcore.jobs.folder import now
+from covidcore.jobs.models import model_folder
 from covidcore.jobs.outside import outside_study, table_path
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.studies import Report
@@ -46,15 +48,19 @@ def examine(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The figures of ``run`` on the images of ``dataset`` that are not its own.
 
-    Returns the contract's ``evaluate`` document with what was left out, set aside and the drop,
-    and the predictions. Raises: DataError where no image is left, RunError where the run is not
-    whole.
+    Returns the contract's ``evaluate`` document with what was left out, set aside and the drop
+    (none of a model that was imported), and the predictions. Raises: DataError where no image is
+    left, RunError where the run is not whole.
     """
-    inside = store.evaluation(run)
+    imported = store.info(run).imported
+    inside = imported_model.stated(store, run) if imported else store.evaluation(run)
     report("Comparing with the run's images", 0, 0)
     index = dataset.index.assign(ours=dataset.index["label"].map(mapping))
     meant = index[index["ours"].notna()]
-    aside = outside.overlaps(meant, _own_images(store, run, dataset))
+    if imported:
+        aside, known = imported_model.recognised(store, run, dataset.root, meant, report)
+    else:
+        aside, known = outside.overlaps(meant, _own_images(store, run, dataset)), outside.ALL
     rows = meant[~meant["file"].isin(aside["file"])]
     if rows.empty:
         raise DataError(
@@ -75,8 +81,8 @@ def examine(
         "mapping": mapping,
         "left_out": {name: int(left[name]) for name in dataset.classes if name in left},
         "unreadable": len(dataset.unreadable),
-        "set_aside": outside.count_aside(aside),
-        "drop": outside.drop(inside, figures),
+        "set_aside": {**outside.count_aside(aside), "known": known},
+        "drop": None if imported else outside.drop(inside, figures),
     }
     return {**figures, **added}, table
 
@@ -102,17 +108,22 @@ def _predicted(
     from covidcore.model import checkpoint
     from covidcore.training.precision import choose
 
-    model, contract = checkpoint.load(RunFolder(store.path(run)).path)
+    model, contract = checkpoint.load(model_folder(store, run))
     logits = score(
         model,
         contract.preprocessing,
         dataset.root,
         list(zip(rows["file"], rows["sha256"], strict=True)),
-        choose(store.recipe(run).precision, store.settings.home),  # as its own test images were
+        choose(_precision(store, run), store.settings.home),
         lambda done, total: report("Scoring", done, total),
     )
     given = rows.assign(split=outside.SPLIT, label=rows["ours"])
     return predictions.build(given, logits, contract.classes, contract.temperature)
+
+
+def _precision(store: RunStore, run: str) -> str:
+    """As the run's own test images were looked at; of an imported model nobody knows."""
+    return "fp32" if store.info(run).imported else store.recipe(run).precision
 
 
 if __name__ == "__main__":
