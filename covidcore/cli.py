@@ -16,6 +16,7 @@ from covidcore import (
     cli_data,
     cli_figures,
     cli_jobs,
+    cli_models,
     cli_outside,
     cli_report,
     cli_sweeps,
@@ -144,6 +145,15 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("run_id", metavar="RUN", help=run)
     text = "a file to write, .html or .md; without one, Markdown is printed"
     made.add_argument("--out", type=Path, metavar="FILE", help=text)
+    text = "a model to take away, checked: as ONNX, or as a checkpoint for import-model"
+    made = verb("export", text, cli_models.export)
+    made.add_argument("run_id", metavar="RUN", help=run)
+    to = made.add_mutually_exclusive_group(required=True)
+    to.add_argument("--onnx", type=Path, metavar="FILE", help="FILE.json is written beside it")
+    to.add_argument("--checkpoint", type=Path, metavar="FILE.zip", help="or a folder to make")
+    text = "bring in a checkpoint that export has written; nothing is unpickled"
+    made = verb("import-model", text, cli_models.import_model)
+    made.add_argument("source", type=Path, metavar="FOLDER_OR_ZIP")
     text = "lungs out, a source left out, corruptions: what a run does on altered images"
     verb("stress", text, cli_outside.stress).add_argument("run_id", metavar="RUN", help=run)
     made = verb("predict", "answers, or refusals, about files", _predict)
@@ -161,12 +171,13 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     from covidcore.inference.predictor import Predictor
     from covidcore.inference.table import as_csv, as_table
+    from covidcore.jobs.models import model_folder
     from covidcore.jobs.store import RunStore
     from covidcore.show import answers, walk
 
     store = RunStore(settings)
     run = store.find(options.run_id)
-    predictor, point = Predictor.open(store.path(run)), store.operating(run)
+    predictor, point = Predictor.open(model_folder(store, run)), store.operating(run)
     if point and point.thresholds:
         print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)
     items = ((str(path), path) for path in walk(options.file))

@@ -7,7 +7,8 @@ from covidcore.config import Settings
 from covidcore.data.sources import resolve
 from covidcore.errors import RecipeError, RunError
 from covidcore.jobs.grid import Sweep, expand
-from covidcore.jobs.store import RunStore, runs_as_json
+from covidcore.jobs.info import runs_as_json
+from covidcore.jobs.store import RunStore
 from covidcore.jobs.sweeps import Sweeps, summarise
 from covidcore.show import Answer, Line, follow, foretell, table, train_result
 from covidcore.training.recipe import preset
@@ -45,7 +46,7 @@ def runs(options: argparse.Namespace, settings: Settings) -> Answer:
         (
             info.run,
             info.state.value,
-            f"{info.epoch}/{info.epochs}",
+            "" if info.imported else f"{info.epoch}/{info.epochs}",
             "" if info.accuracy is None else f"{info.accuracy:.1%}",
             info.name,
         )

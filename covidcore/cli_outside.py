@@ -30,6 +30,8 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> Answer:
         raise DataError("--by is of the run's own images: leave it out with --on.")
     look = _elsewhere if options.on else cli_figures.evaluate
     document, text, status = look(options, settings)
+    if options.on and document["drop"] is None:  # an imported model has no test figures to show
+        return document, text, status
     opens = note_opened if options.on or options.split == "test" else times_opened
     document["test_opened"] = opens(RunStore(settings).path(document["run"]))
     return document, f"{text}\n{opened_in_words(document['test_opened'])}", status

@@ -23,8 +23,9 @@ def report(options: argparse.Namespace, settings: Settings) -> Answer:
         check_name(options.out)
     store = RunStore(settings)
     run = store.find(options.run_id)
-    store.evaluation(run)  # a run without results is refused before a look at them is counted
-    note_opened(store.path(run))
+    if not store.info(run).imported:  # which has no test figures to look at
+        store.evaluation(run)  # a run without results is refused before a look at them is counted
+        note_opened(store.path(run))
     document = gather(store, run)
     if not options.out:
         return as_json(document), as_markdown(compose(document)), 0

@@ -3,6 +3,7 @@
 from typing import Any
 
 from covidcore.config import DISCLAIMER
+from covidcore.evaluation.outside import ALL, NONE, TRAINING
 from covidcore.show import figures, share, table
 from covidcore.wording import points, visible
 
@@ -12,6 +13,7 @@ LEAKS = {
     "patient": "their patient in training",
     "any": "any of these",
 }
+NO_DROP = "An imported model has no test images of its own to compare with."
 _GROUPINGS = {
     "none": "at random",
     "patient": "by patient",
@@ -27,32 +29,56 @@ def opened_in_words(times: int) -> str:
 
 def outside_described(document: dict[str, Any]) -> str:
     """The document of ``evaluate --on`` as text."""
-    drop = document["drop"]
-    rows = [("all images", drop["accuracy"]), ("mean recall", drop["mean_recall"])]
-    rows += [(f"recall of {name}", one) for name, one in drop["per_class"].items()]
     return "\n".join(
         [
-            f"On {visible(document['on']['name'])}, without what is among the run's own images:",
+            f"On {visible(document['on']['name'])}, without what is known to be the run's own:",
             figures(document).removesuffix(DISCLAIMER).rstrip(),
             "",
-            table(
-                ("", "own test images", "n", "here", "n", "lower by"),
-                [
-                    (
-                        name,
-                        share(one["inside"], one["inside_ci"]),
-                        str(one["inside_n"]),
-                        share(one["outside"], one["outside_ci"]),
-                        str(one["outside_n"]),
-                        _lower(one),
-                    )
-                    for name, one in rows
-                ],
-            ),
+            _drop(document["drop"]) if document["drop"] else NO_DROP,
             "",
             *_not_scored(document),
             DISCLAIMER,
         ]
+    )
+
+
+def _drop(drop: dict[str, Any]) -> str:
+    """How much lower figures are here than on the run's own test images."""
+    rows = [("all images", drop["accuracy"]), ("mean recall", drop["mean_recall"])]
+    rows += [(f"recall of {name}", one) for name, one in drop["per_class"].items()]
+    return table(
+        ("", "own test images", "n", "here", "n", "lower by"),
+        [
+            (
+                name,
+                share(one["inside"], one["inside_ci"]),
+                str(one["inside_n"]),
+                share(one["outside"], one["outside_ci"]),
+                str(one["outside_n"]),
+                _lower(one),
+            )
+            for name, one in rows
+        ],
+    )
+
+
+def aside_in_words(aside: dict[str, Any]) -> str:
+    """How many images were not scored because the model knows them, in a sentence."""
+    number = f"{aside['images']:,}"
+    known = aside.get("known", ALL)
+    if known == NONE:
+        return "Set aside: none, as the model does not tell which images it was trained on."
+    if known == TRAINING:
+        return (
+            f"Set aside, as the model recognises them from its training: {number}. Of its "
+            "validation and test images nothing is known."
+        )
+    met = aside.get("weights")  # results of an earlier version do not say
+    return (
+        f"Set aside, as they are among the run's own images: {number} ({aside['exact']:,} to the "
+        f"pixel, {aside['near']:,} nearly; {aside['training']:,} of training, "
+        f"{aside['validation']:,} of validation, {aside['test']:,} of test"
+        f"{f', {met:,} known to the weights that it began with' if met else ''})."
     )
 
 
@@ -63,14 +89,7 @@ def _lower(one: dict[str, Any]) -> str:
 
 
 def _not_scored(document: dict[str, Any]) -> list[str]:
-    aside = document["set_aside"]
-    lines = [
-        f"set aside, as they are among the run's own images: {aside['images']} ({aside['exact']} "
-        f"to the pixel, {aside['near']} nearly; {aside['training']} of training, "
-        f"{aside['validation']} of validation, {aside['test']} of test)"
-    ]
-    if aside.get("weights"):
-        lines.append(f"of these known to the weights that it began with: {aside['weights']}")
+    lines = [aside_in_words(document["set_aside"])]
     left = ", ".join(f"{count} {visible(name)}" for name, count in document["left_out"].items())
     if left:
         lines.append(f"left out, as their classes are not mapped: {left}")

@@ -42,6 +42,9 @@ def draw() -> None:
         run = shared.pick_finished_run()
         if run is None:
             return
+        if run.imported:
+            imported(run)
+            return
         try:
             shared.results(run.run, shared.settings().home)
         except RunError as error:
@@ -57,6 +60,21 @@ def draw() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         VIEWS[view](run)
+
+
+def imported(run: RunInfo) -> None:
+    """A model that was brought in: what can be found out about it here."""
+    st.header(markdown(run.name), anchor=False)
+    st.info(
+        "This model was imported: it has no test images, and so no figures, of its own. Score it "
+        "on labelled images that it has not seen.",
+        icon=":material/info:",
+    )
+    view = st.segmented_control(
+        "View", ["On another dataset", "Report"], default="On another dataset", key="imported_view",
+        required=True, label_visibility="collapsed",
+    )  # fmt: skip
+    VIEWS[view](run)
 
 
 shared.page(draw)

@@ -10,7 +10,6 @@ from covidcore import chart_evaluation
 from covidcore.chart_evaluation import Share
 from covidcore.evaluation import compare
 from covidcore.inference.table import as_csv
-from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import markdown, percent, visible
 from pages import evaluate_figures as parts
@@ -36,7 +35,7 @@ def draw(run: RunInfo) -> None:
     others = {
         info.run: f"{visible(info.name)} · {percent(info.accuracy)} · {info.run[:6]}"
         for info in shared.store().list()
-        if info.state is State.DONE
+        if info.tested
         and info.run != run.run
         and info.dataset == run.dataset
         and shared.store().job(info.run)["classes"] == classes

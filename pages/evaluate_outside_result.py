@@ -12,6 +12,7 @@ from covidcore.evaluation.outside import SPLIT
 from covidcore.evaluation.predictions import cell
 from covidcore.inference.table import as_csv
 from covidcore.jobs.outside import outside_predictions
+from covidcore.show_outside import NO_DROP, aside_in_words
 from covidcore.wording import interval, markdown, percent, points, visible
 from pages import shared
 
@@ -44,18 +45,26 @@ def draw(run: "RunInfo", results: list[dict[str, Any]]) -> None:
             alt="Confusion matrix on the other dataset, rows the truth",
         )
     with right:
-        st.plotly_chart(
-            chart_outside.inside_and_outside(_rows(found["drop"])),
-            config=_BARE,
-            key=f"outside-drop-{key}",
-            alt="Share right on the run's own test images and on this dataset, with intervals",
-        )
-        st.caption(
-            "Mean recall weights the classes that are here alike. Intervals take images as "
-            "independent and are too narrow where a patient has many."
-        )
+        if found["drop"] is None:
+            st.info(NO_DROP, icon=":material/info:")
+        else:
+            _compared(found, key)
     _not_scored(found)
     _behind(run, found)
+
+
+def _compared(found: dict[str, Any], key: str) -> None:
+    """The run's own test images beside these."""
+    st.plotly_chart(
+        chart_outside.inside_and_outside(_rows(found["drop"])),
+        config=_BARE,
+        key=f"outside-drop-{key}",
+        alt="Share right on the run's own test images and on this dataset, with intervals",
+    )
+    st.caption(
+        "Mean recall weights the classes that are here alike. Intervals take images as "
+        "independent and are too narrow where a patient has many."
+    )
 
 
 def _title(found: dict[str, Any] | None) -> str:
@@ -66,6 +75,12 @@ def _title(found: dict[str, Any] | None) -> str:
 
 
 def _figures(found: dict[str, Any]) -> None:
+    if found["drop"] is None:
+        with st.grid(4, min_column_width=150):
+            here, ends = percent(found["accuracy"]), interval(found["accuracy_ci"])
+            st.metric("Accuracy here", here, ends, delta_color="off", delta_arrow="off")
+            st.metric("Images scored", f"{found['n']:,}")
+        return
     drop = found["drop"]["accuracy"]
     low, high = drop["ci"]
     alike = found["drop"]["mean_recall"]
@@ -106,14 +121,7 @@ def _rows(drop: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _not_scored(found: dict[str, Any]) -> None:
     """What was set aside, with what it is like, and what was left out."""
     aside, left = found["set_aside"], found["left_out"]
-    said = [
-        f"**{aside['images']:,}** images are set aside, as they are among the run's own: "
-        f"{aside['exact']:,} to the pixel, {aside['near']:,} nearly ({aside['training']:,} of its "
-        f"training, {aside['validation']:,} of its validation, {aside['test']:,} of its test "
-        "images)."
-    ]
-    if aside.get("weights"):  # results of an earlier version do not say
-        said.append(f"{aside['weights']:,} of these are known to the weights that it began with.")
+    said = [markdown(aside_in_words(aside))]
     if left:
         names = ", ".join(f"{count:,} {markdown(name)}" for name, count in left.items())
         said.append(f"Left out, as their classes are not mapped: {names}.")

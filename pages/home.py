@@ -35,14 +35,15 @@ def draw() -> None:
 
 def cards(dataset: DatasetInfo, runs: list[RunInfo]) -> None:
     """What there is behind each page; the button of what is to be done next stands out."""
-    done = [run for run in runs if run.state is State.DONE]
+    models = [run for run in runs if run.state is State.DONE]
+    done = [run for run in models if run.tested]
     busy = [run for run in runs if not run.state.ended]
     waits = "Waits for a finished run."
     told = (
         (shared.EXPLORE, "Dataset", about_data(dataset), "Explore the data"),
         (shared.TRAIN, "Runs", about_runs(runs), "Follow the run" if busy else "Train a model"),
         (shared.EVALUATE, "Evaluation", about(done[0]) if done else waits, "Read the evaluation"),
-        (shared.PREDICT, "Prediction", f"For {KINDS_READ}." if done else waits, "Try an image"),
+        (shared.PREDICT, "Prediction", f"For {KINDS_READ}." if models else waits, "Try an image"),
     )
     suggested = shared.EVALUATE if done and not busy else shared.TRAIN
     with st.grid(4, min_column_width=220):

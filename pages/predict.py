@@ -14,7 +14,7 @@ from covidcore.inference.gate import NEGATIVE
 from covidcore.inference.table import as_csv, as_table
 from covidcore.show import memory
 from covidcore.wording import markdown, percent, visible
-from pages import shared, shared_demo, shared_model
+from pages import predict_models, shared, shared_demo, shared_model
 
 MOST_FILES = 50
 LIMITS = Limits()
@@ -97,6 +97,7 @@ def draw() -> None:
     with shared.frame("Predict", "Let a run answer about images of your own. They are not stored."):
         run = shared.pick_finished_run()
         if run is None:
+            predict_models.draw(None)
             return
         uploads, anyway = ask()
         point = shared.store().operating(run.run)
@@ -115,6 +116,7 @@ def draw() -> None:
                 f"The run {markdown(run.name)} chooses among its classes only; it has no answer "
                 "for anything else, and a probability is not how sure a physician would be."
             )
+        predict_models.draw(run)
 
 
 def ask() -> tuple[list[Any], bool]:

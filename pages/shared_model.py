@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def predictor(run: str, home: Path) -> "Predictor":
     """A run's model, ready to answer."""
     from covidcore.inference.predictor import Predictor
+    from covidcore.jobs.models import model_folder
 
     load_torch()
-    model = Predictor.open(shared.store().path(run))
+    model = Predictor.open(model_folder(shared.store(), run))
     settle_memory()
     return model
 

@@ -35,6 +35,11 @@ def follow(store: RunStore, run_id: str) -> None:
     """How one run stands, its curves and its log."""
     run, history = store.info(run_id), store.history(run_id)
     busy = not run.state.ended
+    if run.imported:
+        st.header(f"{markdown(run.name)} :gray-badge[{run.preset}]", anchor=False)
+        st.info("This model was imported, not trained here.", icon=":material/info:")
+        st.page_link(shared.PREDICT, label="Ask it", icon=":material/upload_file:")
+        return
     st.header(f"{markdown(run.name)} {badge(run.state)}", anchor=False)
     if run.message:
         st.error(markdown(run.message), icon=":material/error:")
@@ -153,7 +158,7 @@ def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
             "state": info.state.value,
             "test accuracy": percent(info.accuracy),
             "on the same images": PLACES.get(places.get(info.run), ""),
-            "epoch": f"{info.epoch} of {info.epochs}",
+            "epoch": "" if info.imported else f"{info.epoch} of {info.epochs}",
             "preset": info.preset,
             "dataset": visible(info.dataset_name),
             "took": duration(info.seconds),
@@ -213,7 +218,7 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
             for info in again:
                 store.resume(info.run)
             st.rerun()
-        done = [info for info in chosen if info.state is State.DONE]
+        done = [info for info in chosen if info.tested]
         if len(done) > 1 and st.button(
             "Compare on test images", icon=":material/balance:", key="compare",
             help="Paired, image by image: says where runs can not be told apart.",

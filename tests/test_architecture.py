@@ -19,7 +19,15 @@ ORDER = (
     *("jobs", "cli"),
 )
 WITH_THE_COMMAND_LINE = {
-    *("cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
+    *(
+        "cli_data",
+        "cli_figures",
+        "cli_jobs",
+        "cli_models",
+        "cli_outside",
+        "cli_report",
+        "cli_sweeps",
+    ),
     *("show", "show_audit", "show_outside", "show_stress", "doctor", "__main__"),
 }
 # For any room to use; they know nothing but one another and the errors.
@@ -35,6 +43,7 @@ NO_TORCH = (
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
     *("training/recipe", "model/weights", "inference/table"),
     *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
+    *("cli_models", "jobs/models", "jobs/exports", "jobs/imports"),
     *("show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     "jobs/causes",

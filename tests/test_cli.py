@@ -533,7 +533,7 @@ def test_doctor_says_that_a_home_can_not_be_written_to(
         (("move", "0123", "1"), "0123"),
         (("evaluate", "0123"), "0123"),
         (("evaluate", "latest"), "no finished run"),
-        (("evaluate", "shipped"), "no trained weights"),
+        (("evaluate", "shipped"), "without a trained model"),
         (("predict", "latest", "x.png"), "no finished run"),
         (("predict", "../../etc", "x.png"), "../../etc"),
     ],

@@ -66,7 +66,7 @@ def plan(directory: Directory, title: str) -> Plan:
     folders: set[str] = set()
     left_out: list[Ignored] = []
     for entry in directory.entries:
-        parts = _checked_parts(entry, title)
+        parts = checked_parts(entry, title)
         if not parts:
             continue
         name = "/".join(parts)
@@ -80,8 +80,8 @@ def plan(directory: Directory, title: str) -> Plan:
             left_out.append(Ignored(name, *reason))
         if reason is None or reason[0] != "hidden":
             folders.update(_folders_of(name, entry.is_folder))
-    _check_names(files, folders, title)
-    _check_sizes(files, directory, title)
+    check_names(files, folders, title)
+    check_sizes(files, directory, title)
     if not any(may_be_image(one.to.rpartition("/")[2]) for one in files):
         raise ArchiveError(f"{title} holds no {KINDS_READ} image{_first(left_out)}.")
     total = sum(one.entry.size for one in files)
@@ -96,7 +96,7 @@ def safe(name: str) -> str:
     return "".join("_" if unicodedata.category(c).startswith("C") else c for c in name)
 
 
-def _checked_parts(entry: Entry, title: str) -> list[str]:
+def checked_parts(entry: Entry, title: str) -> list[str]:
     """The parts of an entry's path under our names; none for the archive's own root.
 
     Raises: ArchiveError for a path that leads out, and for what is neither a file nor a folder.
@@ -154,8 +154,11 @@ def _folders_of(name: str, is_folder: bool) -> list[str]:
     return [name, *folders] if is_folder else folders
 
 
-def _check_names(files: list[Wanted], folders: set[str], title: str) -> None:
-    """Refuse names that are one name on some disks: which of the two is meant can not be known."""
+def check_names(files: list[Wanted], folders: set[str], title: str) -> None:
+    """Refuse names that are one name on some disks: which of the two is meant can not be known.
+
+    Raises: ArchiveError.
+    """
     seen: dict[str, str] = {}
     for name in [*sorted(folders), *(one.to for one in files)]:
         key = unicodedata.normalize("NFC", name).casefold()
@@ -170,8 +173,12 @@ def _check_names(files: list[Wanted], folders: set[str], title: str) -> None:
         seen[key] = name
 
 
-def _check_sizes(files: list[Wanted], directory: Directory, title: str) -> None:
-    bomb = f"{title} is refused: it unpacks to far more than images of its size do"
+def check_sizes(files: list[Wanted], directory: Directory, title: str) -> None:
+    """Refuse methods that are not read, and sizes that no honest archive of ours declares.
+
+    Raises: ArchiveError.
+    """
+    bomb = f"{title} is refused: it unpacks to far more than an honest archive of its size does"
     for one in files:
         entry = one.entry
         if entry.method not in (_STORED, _DEFLATED):

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import IO
 
 from covidcore import storage
-from covidcore.data.archive_plan import Plan, Wanted, plan, safe
+from covidcore.data.archive_plan import (
+    Plan,
+    Wanted,
+    check_names,
+    check_sizes,
+    checked_parts,
+    plan,
+    safe,
+)
 from covidcore.data.dicom_elements import is_dicom
 from covidcore.data.filenames import NOT_READ, is_hidden, is_nameless
 from covidcore.data.layout import LEFT_OUT, class_root, list_files
@@ -79,7 +87,7 @@ def _unpack(file: IO[bytes], directory: Directory, to: Path, title: str, moving:
         _check_space(folder, left + _BLOCK * len(missing), title)
         for one in missing:
             moving(what, chosen.total - left, chosen.total)
-            _write(file, one, folder / one.to, title)
+            write_file(file, one, folder / one.to, title)
             left -= one.entry.size
         moving(what, chosen.total, chosen.total)
         _finish(folder, chosen, title)
@@ -123,8 +131,28 @@ def _check_space(folder: Path, needed: int, title: str) -> None:
         )
 
 
-def _write(file: IO[bytes], one: Wanted, path: Path, title: str) -> None:
-    """Raises: ArchiveError where the bytes are not those that the list promises."""
+def contents(file: IO[bytes], title: str) -> list[Wanted]:
+    """The files of an archive that is no dataset, judged as a dataset's; hidden ones left out.
+
+    What may be in it is for the caller to say. Raises: ArchiveError where it is damaged or refused.
+    """
+    directory = read_directory(file, title)
+    every = [(entry, checked_parts(entry, title)) for entry in directory.entries]
+    files = [
+        Wanted(entry, "/".join(parts))
+        for entry, parts in every
+        if parts and not entry.is_folder and not any(map(is_hidden, parts))
+    ]
+    check_names(files, set(), title)
+    check_sizes(files, directory, title)
+    return files
+
+
+def write_file(file: IO[bytes], one: Wanted, path: Path, title: str) -> None:
+    """Unpack one file of an archive to ``path``.
+
+    Raises: ArchiveError where the bytes are not those that the list promises.
+    """
     size = crc = 0
     with path.open("wb") as target:
         for data in _inflated(file, one, title):

@@ -28,6 +28,7 @@ DISTANCE = 36
 
 _FORMAT = 1
 _BLOCK = 1024
+_BROKEN = (OSError, KeyError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +142,7 @@ def load(folder: Path, stated: dict[str, Any] | None) -> KnownImages:
 
     Raises: DataError where the file is missing or damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load as load_tensors
 
     if stated is None:
@@ -157,7 +159,7 @@ def load(folder: Path, stated: dict[str, Any] | None) -> KnownImages:
         if hashes.shape != (len(files), BITS // 8):
             raise ValueError("shape")
         return KnownImages(files, hashes)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (*_BROKEN, SafetensorError) as error:
         raise DataError(
             f"{folder / FILE}, which says on what these weights were trained, is missing or "
             "damaged: resume their run to make it anew, or put the file back."

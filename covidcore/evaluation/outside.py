@@ -19,6 +19,8 @@ SPLIT = "outside"
 """What the split of such images is called in tables and documents."""
 _SETS = (("training", "train"), ("validation", "val"), ("test", "test"), ("weights", "weights"))
 ASIDE = ("file", "label", "kind", "split", "like")
+ALL, TRAINING, NONE = "all", "training", "none"
+"""Which of a model's own images are known, to be set aside; of an imported one never all."""
 
 
 def suggested_mapping(theirs: Sequence[str], ours: Sequence[str]) -> dict[str, str]:
@@ -75,10 +77,11 @@ def overlaps(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def seen_before(rows: pd.DataFrame, known: KnownImages) -> pd.DataFrame:
-    """Which of ``rows`` the weights were trained on that the run began with; as ``overlaps``.
+def seen_before(rows: pd.DataFrame, known: KnownImages, split: str) -> pd.DataFrame:
+    """Which of ``rows`` are among images of which only hashes are known; as ``overlaps``.
 
-    Their kind is ``near``, for only hashes are known of them; their split is ``weights``.
+    Their kind is ``near``, and their split what is said here: ``weights`` for images that weights
+    had been trained on before.
     """
     found = like(rows, known)
     at = found >= 0
@@ -86,7 +89,7 @@ def seen_before(rows: pd.DataFrame, known: KnownImages) -> pd.DataFrame:
     return (
         rows.loc[at, ["file", "label"]]
         .reset_index(drop=True)
-        .assign(kind="near", split="weights", like=names)
+        .assign(kind="near", split=split, like=names)
     )
 
 

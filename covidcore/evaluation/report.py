@@ -57,10 +57,11 @@ class Report(NamedTuple):
 def compose(document: Document) -> Report:
     """The whole report of ``document``, which `jobs.report.gather` made."""
     known = facts(document)
+    evaluation = document["evaluation"]
     sections = [
-        _in_short(document),
+        *((_in_short(document),) if evaluation else ()),
         Section("Model card", "", _card(known)),
-        _matrix(document),
+        *((_matrix(document),) if evaluation else ()),
         *(
             Section(
                 name,
@@ -81,16 +82,15 @@ def compose(document: Document) -> Report:
         for said in cell
         if said.command
     ]
-    evaluation = document["evaluation"]
     return Report(
         f"Report of “{document['name']}”",
         f"Run {document['run']}. {DISCLAIMER} Made on {document['made'][:10]} from stored facts "
         f"alone; what no fact answers is marked {NOT_REPORTED}.",
         sections,
         {key: every[key] for key in dict.fromkeys(used)},
-        _bars(document),
-        evaluation["confusion"],
-        evaluation["classes"],
+        _bars(document) if evaluation else [],
+        evaluation["confusion"] if evaluation else [],
+        evaluation["classes"] if evaluation else [],
     )
 
 

@@ -6,7 +6,7 @@ An item that no stored fact answers is ``NOT_REPORTED``, with what would answer 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from covidcore.evaluation import report_checks, report_facts, report_figures
+from covidcore.evaluation import report_checks, report_facts, report_figures, report_imported
 from covidcore.evaluation.report_checks import TO_MEASURE
 from covidcore.evaluation.report_commands import commands
 from covidcore.evaluation.report_items import CHECKLISTS, Item
@@ -29,7 +29,8 @@ class Row(NamedTuple):
 def facts(document: Document) -> dict[str, Cell]:
     """Name -> what is stored of it; names without a stored fact are left out."""
     found: dict[str, Cell] = {}
-    for rules in (report_facts.RULES, report_figures.RULES, report_checks.RULES):
+    own = (report_facts.RULES, report_figures.RULES, report_checks.RULES)
+    for rules in (report_imported.RULES,) if document.get("imported") else own:
         for name, (key, say) in rules.items():
             if words := say(document):
                 found[name] = (Said(words, key),) if isinstance(words, str) else tuple(words)
@@ -53,7 +54,8 @@ def checklists(document: Document) -> dict[str, list[Row]]:
 def _row(item: Item, known: Mapping[str, Cell], known_commands: Mapping[str, str]) -> Row:
     said = cell(known, item.facts)
     absent = [TO_MEASURE[name] for name in item.facts if name not in known and name in TO_MEASURE]
-    to_do = [f"To measure: {known_commands[key]}" for key in dict.fromkeys(absent)]
+    possible = [key for key in dict.fromkeys(absent) if key in known_commands]
+    to_do = [f"To measure: {known_commands[key]}" for key in possible]
     if item.yours:
         to_do.append(f"To write: {item.yours}")
     if not said and not to_do:

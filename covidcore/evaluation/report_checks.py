@@ -80,12 +80,15 @@ def _folds(d: Document) -> list[Said]:
 def _outside(d: Document) -> list[Said]:
     said = []
     for one in d["outside"]:
-        drop = one["drop"]["accuracy"]
+        lower, which = "", "that it does not recognise from its training"
+        if one["drop"]:  # none of an imported model, which does not know its own images
+            drop = one["drop"]["accuracy"]
+            lower = f", lower by {points(drop['difference'])} points ({points(*drop['ci'])})"
+            which = "that are not the run's own"
         text = (
-            f"On {one['on']['name']} (fingerprint {one['dataset'][:12]}), {one['n']:,} images that "
-            f"are not the run's own: accuracy {share(one['accuracy'], one['accuracy_ci'])}, lower "
-            f"by {points(drop['difference'])} points ({points(*drop['ci'])}); set aside as the "
-            f"run's own: {one['set_aside']['images']:,}."
+            f"On {one['on']['name']} (fingerprint {one['dataset'][:12]}), {one['n']:,} images "
+            f"{which}: accuracy {share(one['accuracy'], one['accuracy_ci'])}{lower}; set aside as "
+            f"the run's own: {one['set_aside']['images']:,}."
         )
         said.append(Said(text, outside_key(one)))
     return said

@@ -14,6 +14,9 @@ def commands(document: Mapping[str, Any]) -> dict[str, str]:
     Of what was not measured too: that is how it would be.
     """
     job, run = document["job"], document["run"][:_ID]
+    outside = {"outside": _line("evaluate", run, "--on", "DATASET")}
+    if document.get("imported"):
+        return outside | _outside(document, run)
     data = job["dataset"][:_ID]
     recipe = job["recipe"]
     found = {
@@ -24,7 +27,7 @@ def commands(document: Mapping[str, Any]) -> dict[str, str]:
         "stress": _line("stress", run),
         "operate": _line("operate", run),
         "crossvalidate": _line("crossvalidate", run),
-        "outside": _line("evaluate", run, "--on", "DATASET"),
+        **outside,
     }
     for way in document["subgroups"] or {}:
         found[f"by {way}"] = _line("evaluate", run, "--by", way)
@@ -32,6 +35,11 @@ def commands(document: Mapping[str, Any]) -> dict[str, str]:
         found[folds_key(one)] = _line(
             *("crossvalidate", run, "--folds", one["folds"], "--repeats", one["repeats"])
         )
+    return found | _outside(document, run)
+
+
+def _outside(document: Mapping[str, Any], run: str) -> dict[str, str]:
+    found = {}
     for one in document["outside"]:
         mapped = [f"--map={theirs}={ours}" for theirs, ours in one["mapping"].items()]
         found[outside_key(one)] = _line("evaluate", run, "--on", one["dataset"][:_ID], *mapped)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -118,7 +119,10 @@ def load(
         if storage.sha256_bytes(data) != stated["sha256"]:
             raise ValueError("damaged")
         return _unpack(data, lambda: Hashed(load_known(folder, known)))
-    except (DataError, OSError, KeyError, TypeError, ValueError) as error:
+    except (
+        *(DataError, OSError, KeyError, TypeError, ValueError),
+        *(SafetensorError, RecursionError),
+    ) as error:
         raise CheckpointError(
             f"{folder / FILE} is missing or damaged: resume this run to make it anew."
         ) from error
@@ -148,17 +152,36 @@ def _pack(familiar: Familiar) -> bytes:
 def _unpack(data: bytes, hashed: Callable[[], Hashed]) -> Familiar:
     arrays = load_tensors(data)
     thresholds = arrays["thresholds"].tolist()
-    if arrays["format"].tolist() != [_FORMAT]:
+    typical = arrays["typical"]
+    if (
+        arrays["format"].tolist() != [_FORMAT]
+        or typical.shape != (SIDE, SIDE)
+        or not np.isfinite(typical).all()
+    ):
         raise ValueError("format")
-    if "thumbnails" not in arrays:
-        memory: Memory | Hashed = hashed()
-    elif arrays["thumbnails"].shape[1:] == (SIDE, SIDE):
-        files = tuple(map(str, json.loads(arrays["files"].tobytes())))
-        memory = Memory(files, arrays["thumbnails"])
-    else:
-        raise ValueError("thumbnails")
+    memory = _thumbnails(arrays) if "thumbnails" in arrays else hashed()
     features, looks = (
-        Novelty(arrays[f"{name}.means"], arrays[f"{name}.whitening"], threshold)
+        _novelty(arrays[f"{name}.means"], arrays[f"{name}.whitening"], threshold)
         for name, threshold in zip(("features", "looks"), thresholds, strict=True)
     )
-    return Familiar(features, looks, memory, arrays["typical"])
+    if looks.means.shape[1] != len(grey_statistics(np.zeros((SIDE, SIDE), np.uint8))):
+        raise ValueError("looks")
+    return Familiar(features, looks, memory, typical)
+
+
+def _thumbnails(arrays: dict[str, NDArray[Any]]) -> Memory:
+    """Raises: ValueError where they are none."""
+    files, thumbnails = json.loads(arrays["files"].tobytes()), arrays["thumbnails"]
+    if thumbnails.shape != (len(files), SIDE, SIDE) or thumbnails.dtype != np.uint8:
+        raise ValueError("thumbnails")
+    return Memory(tuple(map(str, files)), thumbnails)
+
+
+def _novelty(means: Values, whitening: Values, threshold: float) -> Novelty:
+    """Raises: ValueError for shapes that do not belong together, and for what is no number."""
+    size = means.shape[-1]
+    if means.ndim != 2 or not len(means) or whitening.shape != (size, size):
+        raise ValueError("shapes")
+    if not (np.isfinite(means).all() and np.isfinite(whitening).all() and threshold > 0):
+        raise ValueError("values")
+    return Novelty(means, whitening, threshold)

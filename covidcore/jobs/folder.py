@@ -12,6 +12,9 @@ from covidcore import storage
 from covidcore.errors import DataError, RecipeError, RunError
 from covidcore.training.recipe import Recipe
 
+IMPORTED = "imported"
+"""In a job file: a model that somebody brought in (`jobs.imports`), done without any worker."""
+
 _TAIL_BYTES = 1 << 16
 _WRITING_SECONDS = 60.0  # far longer than a small file takes
 
@@ -111,11 +114,13 @@ class RunFolder:
     def read_job(self) -> dict[str, Any]:
         """What was asked for: recipe, dataset, weights, name, created.
 
+        Of an imported model what its contract says of that, None where it says nothing.
         Raises: RunError where the file is missing or damaged.
         """
         try:
             job = dict(storage.read_json(self.job))
-            Recipe.from_json(job["recipe"])
+            if job.get("kind") != IMPORTED or job["recipe"] is not None:
+                Recipe.from_json(job["recipe"])
             missing = {"dataset", "classes", "split", "weights"} - set(job)
         except (DataError, RecipeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
@@ -124,6 +129,13 @@ class RunFolder:
         if missing:
             raise RunError(f"The run {self.run} is damaged: its job.json is not complete.")
         return job
+
+    def is_imported(self) -> bool:
+        """Whether it is a model that was brought in: no images, history or figures of its own."""
+        try:
+            return bool(storage.read_json(self.job)["kind"] == IMPORTED)
+        except (DataError, KeyError, TypeError):
+            return False
 
     def limit_seconds(self) -> float | None:
         """How long a worker may take at the run, where that has a limit (in a public demo)."""
@@ -166,17 +178,23 @@ class RunFolder:
         paths = (*self._artefacts, *self._newer_artefacts)
         return {path.name: storage.sha256_file(path) for path in paths}
 
+    def hash_model(self) -> dict[str, str]:
+        """SHA-256 of each file that a model is made of: a run without what it was measured on."""
+        paths = (self.tensors, self.contract, self.familiar, self.known)
+        return {path.name: storage.sha256_file(path) for path in paths if path.exists()}
+
     def damaged(self) -> list[str]:
         """Which files of a finished run are not as the worker left them."""
         written = self.status().get("artefacts") or {}
         found = []
         newer = [path for path in self._newer_artefacts if path.name in written]
-        for path in (*self._artefacts, *newer):
+        whole = (self.tensors, self.contract) if self.is_imported() else self._artefacts
+        for path in (*whole, *newer):
             try:
-                whole = storage.sha256_file(path) == written.get(path.name)
+                same = storage.sha256_file(path) == written.get(path.name)
             except OSError:
-                whole = False
-            if not whole:
+                same = False
+            if not same:
                 found.append(path.name)
         return found
 

@@ -11,6 +11,7 @@ from covidcore.errors import DataError
 from covidcore.evaluation.folds import FOLDS, REPEATS
 from covidcore.evaluation.leakage import ledger
 from covidcore.jobs.folder import RunFolder
+from covidcore.jobs.models import check_tested
 from covidcore.jobs.studies import Study
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def folds_study(store: "RunStore", run: str, folds: int = 5, repeats: int = 5) -
         if not least <= value <= most:
             raise DataError(f"{name} is {value}; it must lie between {least} and {most}.")
     folder = RunFolder(store.path(run))
+    check_tested(folder)
     return Study(
         folder,
         folder.folds / f"{folds}x{repeats}.json",

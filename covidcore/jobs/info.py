@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from covidcore.jobs.causes import of_a_vanished_worker
-from covidcore.jobs.folder import RunFolder, State, now
+from covidcore.jobs.folder import IMPORTED, RunFolder, State, now
 
 
 class RunInfo(NamedTuple):
@@ -44,6 +44,16 @@ class RunInfo(NamedTuple):
     processor_percent: float | None = None
     """Of the worker while it runs; 100 is one processor."""
 
+    @property
+    def imported(self) -> bool:
+        """Whether it is a model that was brought in, with no test images or epochs of its own."""
+        return self.preset == IMPORTED
+
+    @property
+    def tested(self) -> bool:
+        """Whether it has figures on test images of its own."""
+        return self.state is State.DONE and not self.imported
+
 
 LASTING = len(RunInfo._fields) - len(RunInfo._field_defaults)
 """How many of its first fields say something of a run that has ended."""
@@ -81,16 +91,17 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
     if state is State.INTERRUPTED and not message:
         message = of_a_vanished_worker(folder.tail())
     recipe = job["recipe"]
+    imported = job.get("kind") == IMPORTED
     return RunInfo(
         run=folder.run,
         name=str(job.get("name", "")),
         state=state,
-        preset=recipe["preset"],
+        preset=IMPORTED if imported else recipe["preset"],
         dataset=job["dataset"],
         dataset_name=str(job.get("dataset_name", "")),
         phase=live.get("phase", "starting" if state is State.RUNNING else ""),
         epoch=int(live.get("epoch", folder.epochs_done())),
-        epochs=recipe["epochs"],
+        epochs=0 if imported else recipe["epochs"],
         step=int(live.get("step", 0)),
         steps=int(live.get("steps", 0)),
         images_per_second=live.get("images_per_second"),
@@ -126,3 +137,9 @@ def _seconds(status: dict[str, Any], state: State) -> float | None:
         return (datetime.fromisoformat(end) - began).total_seconds()
     except (TypeError, ValueError):  # a damaged status; it must not hide the other runs
         return None
+
+
+def runs_as_json(infos: list[RunInfo]) -> list[dict[str, Any]]:
+    """The document of ``runs`` in the contract."""
+    names = "run name state preset dataset epoch epochs eta_seconds accuracy created seconds"
+    return [{name: getattr(info, name) for name in names.split()} for info in infos]

@@ -18,7 +18,9 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset, load
 from covidcore.errors import DataError
 from covidcore.evaluation import outside, predictions
-from covidcore.jobs.folder import RunFolder, now
+from covidcore.jobs import imported_model
+from covidcore.jobs.folder import now
+from covidcore.jobs.models import model_folder
 from covidcore.jobs.outside import outside_study, table_path
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.studies import Report
@@ -47,21 +49,20 @@ def examine(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The figures of ``run`` on the images of ``dataset`` that are not its own.
 
-    Returns the contract's ``evaluate`` document with what was left out, set aside and the drop,
-    and the predictions. Raises: DataError where no image is left, RunError where the run is not
-    whole.
+    Returns the contract's ``evaluate`` document with what was left out, set aside and the drop
+    (none of a model that was imported), and the predictions. Raises: DataError where no image is
+    left, RunError where the run is not whole.
     """
-    inside = store.evaluation(run)
+    imported = store.info(run).imported
+    inside = imported_model.stated(store, run) if imported else store.evaluation(run)
     report("Comparing with the run's images", 0, 0)
     index = dataset.index.assign(ours=dataset.index["label"].map(mapping))
     meant = index[index["ours"].notna()]
-    aside = outside.overlaps(meant, _own_images(store, run, dataset))
+    if imported:
+        aside, known = imported_model.recognised(store, run, dataset.root, meant, report)
+    else:
+        aside, known = _own_and_known(store, run, dataset, meant), outside.ALL
     rows = meant[~meant["file"].isin(aside["file"])]
-    start = Weights(**store.job(run)["weights"])
-    if start.known and dataset.fingerprint != store.job(run)["dataset"]:
-        seen = outside.seen_before(rows, known_images(start))
-        aside = pd.concat([aside, seen], ignore_index=True)
-        rows = rows[~rows["file"].isin(seen["file"])]
     if rows.empty:
         raise DataError(
             f"No image is left to score: all {len(meant):,} are among the run's own images."
@@ -81,10 +82,22 @@ def examine(
         "mapping": mapping,
         "left_out": {name: int(left[name]) for name in dataset.classes if name in left},
         "unreadable": len(dataset.unreadable),
-        "set_aside": outside.count_aside(aside),
-        "drop": outside.drop(inside, figures),
+        "set_aside": {**outside.count_aside(aside), "known": known},
+        "drop": None if imported else outside.drop(inside, figures),
     }
     return {**figures, **added}, table
+
+
+def _own_and_known(store: RunStore, run: str, dataset: Dataset, rows: pd.DataFrame) -> pd.DataFrame:
+    """Which of ``rows`` are the run's own images, or those of the weights that it began with."""
+    aside = outside.overlaps(rows, _own_images(store, run, dataset))
+    job = store.job(run)
+    start = Weights(**job["weights"])
+    if start.known is None or dataset.fingerprint == job["dataset"]:
+        return aside
+    others = rows[~rows["file"].isin(aside["file"])]
+    seen = outside.seen_before(others, known_images(start), "weights")
+    return pd.concat([aside, seen], ignore_index=True)
 
 
 def _own_images(store: RunStore, run: str, dataset: Dataset) -> pd.DataFrame:
@@ -108,17 +121,22 @@ def _predicted(
     from covidcore.model import checkpoint
     from covidcore.training.precision import choose
 
-    model, contract = checkpoint.load(RunFolder(store.path(run)).path)
+    model, contract = checkpoint.load(model_folder(store, run))
     logits = score(
         model,
         contract.preprocessing,
         dataset.root,
         list(zip(rows["file"], rows["sha256"], strict=True)),
-        choose(store.recipe(run).precision, store.settings.home),  # as its own test images were
+        choose(_precision(store, run), store.settings.home),
         lambda done, total: report("Scoring", done, total),
     )
     given = rows.assign(split=outside.SPLIT, label=rows["ours"])
     return predictions.build(given, logits, contract.classes, contract.temperature)
+
+
+def _precision(store: RunStore, run: str) -> str:
+    """As the run's own test images were looked at; of an imported model nobody knows."""
+    return "fp32" if store.info(run).imported else store.recipe(run).precision
 
 
 if __name__ == "__main__":

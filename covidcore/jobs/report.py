@@ -18,6 +18,7 @@ from covidcore.evaluation.report_html import as_html
 from covidcore.evaluation.report_markdown import as_markdown
 from covidcore.jobs.folder import RunFolder, now
 from covidcore.jobs.folds import VERSION, leak_ledger
+from covidcore.jobs.models import whole_model
 from covidcore.jobs.openings import times_opened
 from covidcore.jobs.outside import outside_results
 from covidcore.jobs.studies import read_result
@@ -72,8 +73,11 @@ def _looked_at(files: "list[Path]") -> "Iterator[tuple[Path, os.stat_result]]":
 def gather(store: "RunStore", run: str) -> dict[str, Any]:
     """Everything that is stored of a finished run, as plain JSON values.
 
-    Raises: RunError where it is not done, or any of its files is damaged.
+    Of an imported model its files, and what was measured of it here. Raises: RunError where it is
+    not done, or any of its files is damaged.
     """
+    if store.info(run).imported:
+        return _gather_imported(store, run)
     table, job = store.predictions(run), store.job(run)
     evaluation = _evaluation(store, run, table)
     folder, recipe, split = RunFolder(store.path(run)), store.recipe(run), store.split(run)
@@ -107,6 +111,25 @@ def gather(store: "RunStore", run: str) -> dict[str, Any]:
         "stress": _stress(folder),
         "operating": _operating(store, run, table, evaluation["classes"]),
         "subgroups": dataset and _subgroups(dataset, table, evaluation["classes"]),
+    }
+    plain: dict[str, Any] = storage.plain(found)
+    return plain
+
+
+def _gather_imported(store: "RunStore", run: str) -> dict[str, Any]:
+    job, folder = store.job(run), RunFolder(whole_model(store, run))
+    nothing = ("evaluation", "data", "audit", "ledger", "stress", "operating", "subgroups")
+    found = {
+        "imported": True,
+        "run": run,
+        "name": str(job["name"]),
+        "made": now(),
+        "software": __version__,
+        "job": job,
+        "contract": _contract(folder),
+        "folds": [],
+        "outside": [_outside(one) for one in outside_results(store, run)],
+        **dict.fromkeys(nothing),
     }
     plain: dict[str, Any] = storage.plain(found)
     return plain

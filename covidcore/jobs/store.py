@@ -21,6 +21,7 @@ from covidcore.jobs import thresholds
 from covidcore.jobs.demo import Rules, Visitor
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.info import RunInfo, describe
+from covidcore.jobs.models import check_tested, recipe_of
 from covidcore.jobs.plan import Plan, plan_runs, plan_split
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.removal import make_room, remove
@@ -130,17 +131,19 @@ class RunStore:
         return describe(folder, self.queue.state(folder))
 
     def find(self, prefix: str) -> str:
-        """The run whose id begins with ``prefix``; ``latest`` is the newest finished one.
+        """The run whose id begins with ``prefix``; ``latest`` is the newest that was trained here.
 
-        Raises: RunError where there is none, or more than one.
+        ``shipped`` is the model that comes with the project. Raises: RunError where there is none, or more than one.
         """
         if prefix == "latest":
-            done = [info for info in self.list() if info.state is State.DONE]
+            done = [info for info in self.list() if info.tested]
             if not done:
                 raise RunError("There is no finished run yet: train one first.")
             return done[0].run
         if prefix == "shipped":
-            raise RunError("This release ships no trained weights: train a run first.")
+            from covidcore.jobs.imports import own_model
+
+            return own_model(self)
         found = self.queue.folders(prefix)
         if len(found) != 1 or not prefix:
             what = "There is no run" if not found else "There is more than one run"
@@ -162,8 +165,11 @@ class RunStore:
         return self._folder(run).tail()[-lines:]
 
     def recipe(self, run: str) -> Recipe:
-        """The recipe of a run."""
-        return Recipe.from_json(self._folder(run).read_job()["recipe"])
+        """The recipe of a run.
+
+        Raises: RunError where it was imported without one.
+        """
+        return Recipe.from_json(recipe_of(self._folder(run).read_job(), run))
 
     def job(self, run: str) -> dict[str, Any]:
         """What was asked for, with the resolved weights."""
@@ -227,6 +233,8 @@ class RunStore:
         Raises: RunError where it is done and whole, waiting or running.
         """
         folder = self._folder(run)
+        if folder.is_imported():
+            raise RunError(f"{run} is an imported model, no training: import it again instead.")
         with self.queue.locked("submit"):
             state = self.queue.state(folder)
             if not state.ended or (state is State.DONE and not folder.damaged()):
@@ -277,6 +285,7 @@ class RunStore:
 
     def _result(self, run: str, read: Any, name: str) -> Any:
         folder = self._folder(run)
+        check_tested(folder)
         state = self.queue.state(folder)
         if state is not State.DONE:
             raise RunError(f"The run {run} is {state}: it has no results yet.")
@@ -286,9 +295,3 @@ class RunStore:
                 "(or submit it again): they are made anew from its last checkpoint."
             )
         return read(getattr(folder, name))
-
-
-def runs_as_json(infos: list[RunInfo]) -> list[dict[str, Any]]:
-    """The document of ``runs`` in the contract."""
-    names = "run name state preset dataset epoch epochs eta_seconds accuracy created seconds"
-    return [{name: getattr(info, name) for name in names.split()} for info in infos]

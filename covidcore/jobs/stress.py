@@ -8,6 +8,7 @@ shows nobody anything, does not.
 from typing import TYPE_CHECKING
 
 from covidcore.jobs.folder import RunFolder
+from covidcore.jobs.models import check_tested
 from covidcore.jobs.studies import Study, stamp_of_checkpoint
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def stress_study(store: "RunStore", run: str) -> Study:
     Raises: RunError where there is no such run, or it has no model.
     """
     folder = RunFolder(store.path(run))
+    check_tested(folder)
     return Study(
         folder,
         folder.stress,

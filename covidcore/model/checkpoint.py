@@ -71,41 +71,53 @@ def save(folder: Path, model: nn.Module, contract: Contract) -> None:
     )
 
 
-def load(folder: Path) -> tuple[nn.Module, Contract]:
+def load(
+    folder: Path, title: str = "", cure: str = "train this run again"
+) -> tuple[nn.Module, Contract]:
     """Open a model, in evaluation mode, after its hash, shapes and values were checked.
 
-    Its golden inputs get their logits, or it is not opened. Raises: CheckpointError where there is
-    none, or it is damaged, of another version, or says something else than it did.
+    Its golden inputs get their logits, or it is not opened. ``title`` is what messages call the
+    folder, and ``cure`` what they advise. Raises: CheckpointError where there is none, or it is
+    damaged, of another version, or says something else than it did.
     """
-    contract, digest = _contract(folder)
+    contract, digest = read_contract(folder, title, cure)
+    tensors = f"{title or folder}/{TENSORS}"
     try:
         data = (folder / TENSORS).read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{folder / TENSORS} is missing: train this run again.") from error
+        raise CheckpointError(f"{tensors} is missing: {cure}.") from error
     if storage.sha256_bytes(data) != digest:
-        raise CheckpointError(f"{folder / TENSORS} is damaged: train this run again.")
+        raise CheckpointError(f"{tensors} is damaged: {cure}.")
     model = build(contract.arch, len(contract.classes))
     try:
         state = load_tensors(data)
         model.load_state_dict(state)
     except Exception as error:  # safetensors' own errors and torch's RuntimeError
-        raise CheckpointError(f"{folder / TENSORS} does not fit its contract.") from error
+        raise CheckpointError(f"{tensors} does not fit its contract.") from error
     if not all(torch.isfinite(tensor).all() for tensor in state.values()):
-        raise CheckpointError(f"{folder / TENSORS} holds values that are no numbers.")
+        raise CheckpointError(f"{tensors} holds values that are no numbers.")
     model = model.eval()
     if contract.golden:
         golden.check(model, contract.classes, contract.preprocessing, contract.golden)
     return model, contract
 
 
-def _contract(folder: Path) -> tuple[Contract, str]:
+def read_contract(
+    folder: Path, title: str = "", cure: str = "train this run again"
+) -> tuple[Contract, str]:
+    """What a contract says, and the SHA-256 of the tensors that it is about.
+
+    Raises: CheckpointError, as ``load``.
+    """
+    where = title or str(folder)
     try:
         values = storage.read_json(folder / CONTRACT)
     except DataError as error:
-        raise CheckpointError(f"There is no usable model in {folder}: {error}") from error
+        said = str(error).replace(str(folder), where)
+        raise CheckpointError(f"There is no usable model in {where}: {said}") from error
     try:
         if values["format"] not in (1, FORMAT) or values["arch"] not in ARCHITECTURES:
-            raise CheckpointError(f"The model in {folder} is of another version of covidcore.")
+            raise CheckpointError(f"The model in {where} is of another version of covidcore.")
         contract = Contract(
             arch=values["arch"],
             classes=tuple(str(name) for name in values["classes"]),
@@ -124,5 +136,5 @@ def _contract(folder: Path) -> tuple[Contract, str]:
         if not 2 <= len(contract.classes) == len(set(contract.classes)):
             raise ValueError("classes")
         return contract, str(values["sha256"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / CONTRACT} is damaged: train this run again.") from error
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{where}/{CONTRACT} is damaged: {cure}.") from error

@@ -50,7 +50,7 @@ class Preprocessing:
                 and all(map(math.isfinite, (*made.mean, *made.std)))
                 and min(made.std) > 0
             )
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, OverflowError) as error:  # a whole number of 400 digits
             raise CheckpointError("The preprocessing of this model is not understood.") from error
         if not sound:
             raise CheckpointError("The preprocessing of this model holds impossible values.")

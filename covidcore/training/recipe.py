@@ -27,8 +27,11 @@ CHOICES = {
 }
 """What may be said in fields that are no numbers."""
 
+LARGEST_IMAGE = 512
+"""Pixels a side of what a network looks at."""
+
 _BOUNDS: dict[str, tuple[float, float]] = {
-    "image_size": (32, 512),
+    "image_size": (32, LARGEST_IMAGE),
     "epochs": (1, 1000),
     "batch_size": (2, 1024),
     "learning_rate": (1e-7, 1.0),

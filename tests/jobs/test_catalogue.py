@@ -346,7 +346,8 @@ if sys.argv[2:]:
     sys.modules["sqlite3"] = None
 from pathlib import Path
 from covidcore.config import Settings
-from covidcore.jobs.store import RunStore, runs_as_json
+from covidcore.jobs.info import runs_as_json
+from covidcore.jobs.store import RunStore
 assert os.access(sys.argv[1], os.W_OK) == bool(sys.argv[2:])
 print(runs_as_json(RunStore(Settings(home=Path(sys.argv[1]), slots=0)).list()))
 """

@@ -14,8 +14,9 @@ from covidcore.data.index import Dataset
 from covidcore.data.split import digest
 from covidcore.errors import DataError, RecipeError, RunError
 from covidcore.jobs.folder import State
+from covidcore.jobs.info import runs_as_json
 from covidcore.jobs.plan import plan_split
-from covidcore.jobs.store import RunStore, runs_as_json
+from covidcore.jobs.store import RunStore
 from tests.runs import (
     LONG,
     SHORT,

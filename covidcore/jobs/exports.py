@@ -1,0 +1,125 @@
+"""A model to take away: as a checkpoint that `jobs.imports` brings in again, or as ONNX."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from covidcore import storage
+from covidcore.config import child_environment
+from covidcore.data.staging import publish, staging
+from covidcore.errors import RunError
+from covidcore.jobs.models import PARTS, whole_model
+
+if TYPE_CHECKING:
+    from covidcore.jobs.store import RunStore
+
+ONNX_MISSING = (
+    "ONNX files are written with packages that nothing else here needs: install them with pip "
+    "install -r requirements-onnx.txt ({name} is missing)."
+)
+
+_CONTRACT = PARTS[1]
+_CHUNK = 2**20
+_SECONDS = 600
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip knows: the same model is the same bytes
+
+
+def export_checkpoint(store: "RunStore", run: str, to: Path) -> dict[str, Any]:
+    """Write the model of ``run`` as a zip, or as a folder where ``to`` does not end so.
+
+    Returns what is in it, by name, in bytes. Raises: RunError in a public demo and where the model
+    is not whole; DataError where the disk refuses, or ``to`` is a folder with something in it.
+    """
+    store.rules.refuse("no model is taken away here")
+    folder = whole_model(store, run)
+    if to.suffix.lower() == ".zip":
+        with storage.replacing(to) as file:
+            _pack(folder, file)
+    else:
+        with staging(to) as aside:
+            for name in _parts(folder):
+                storage.write_bytes(aside / name, _part(folder, name))
+            publish(aside, to)
+    return {name: len(_part(folder, name)) for name in _parts(folder)}
+
+
+def export_onnx(store: "RunStore", run: str, to: Path) -> dict[str, Any]:
+    """Write the model of ``run`` as an ONNX file, and beside it ``<name>.json``. Imports torch.
+
+    Raises: as ``export_checkpoint``, RunError where a package is missing, and CheckpointError where
+    ONNX Runtime does not answer the golden inputs as torch does; nothing is written then.
+    """
+    store.rules.refuse("no model is taken away here")
+    if missing := onnx_missing():
+        raise RunError(missing)
+    from covidcore.model.onnx_file import write
+
+    return write(whole_model(store, run), to)
+
+
+def onnx_missing() -> str:
+    """A sentence where a package lacks that ``export_onnx`` needs; else empty."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        if importlib.util.find_spec(name) is None:
+            return ONNX_MISSING.format(name=name)
+    return ""
+
+
+def checkpoint_bytes(store: "RunStore", run: str) -> bytes:
+    """The zip of ``export_checkpoint``, for a browser."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.zip"
+        export_checkpoint(store, run, path)
+        return path.read_bytes()
+
+
+def onnx_bytes(store: "RunStore", run: str) -> bytes:
+    """The file of ``export_onnx``, for a browser; made in a process of its own.
+
+    The exporter brings torch's compiler along, half a gigabyte that a server would not lose again.
+    Raises: as ``export_onnx``, but RunError for all of it.
+    """
+    store.rules.refuse("no model is taken away here")
+    whole_model(store, run)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        command = [sys.executable, "-m", "covidcore", "export", run, "--onnx", str(path)]
+        environment = {**child_environment(), "COVIDCORE_HOME": str(store.settings.home)}
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RunError("The export took too long and was stopped: try again later.") from error
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            raise RunError(said[-1] if done.returncode == 1 and said else "The export failed.")
+        return path.read_bytes()
+
+
+def _parts(folder: Path) -> list[str]:
+    return [name for name in PARTS if (folder / name).exists()]
+
+
+def _part(folder: Path, name: str) -> bytes:
+    """A file as it is passed on: the contract without the place of weights on this machine."""
+    data = (folder / name).read_bytes()
+    if name != _CONTRACT:
+        return data
+    values = json.loads(data)
+    if not isinstance(values.get("weights"), dict) or values["weights"].get("path") is None:
+        return data
+    values["weights"]["path"] = None
+    return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _pack(folder: Path, file: IO[bytes]) -> None:
+    """Stored, not deflated: weights hardly shrink."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name in _parts(folder):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), _part(folder, name))
