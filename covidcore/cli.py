@@ -151,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     to = made.add_mutually_exclusive_group(required=True)
     to.add_argument("--onnx", type=Path, metavar="FILE", help="FILE.json is written beside it")
     to.add_argument("--checkpoint", type=Path, metavar="FILE.zip", help="or a folder to make")
+    text = "a checkpoint without pictures of its training images, and half the size"
+    made.add_argument("--share", action="store_true", help=text)
     text = "bring in a checkpoint that export has written; nothing is unpickled"
     made = verb("import-model", text, cli_models.import_model)
     made.add_argument("source", type=Path, metavar="FOLDER_OR_ZIP")

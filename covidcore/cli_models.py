@@ -12,7 +12,7 @@ _CHECKED = (
 )
 _PICTURES = (
     " Its familiar.safetensors holds a picture of 32 x 32 pixels, and the file name, of each "
-    "training image."
+    "training image; --share leaves the pictures out."
 )
 
 
@@ -28,9 +28,10 @@ def export(options: argparse.Namespace, settings: Settings) -> Answer:
         made = export_onnx(store, run, path)
         said = _CHECKED.format(**made, name=visible(path.name))
     else:
-        made = {"files": export_checkpoint(store, run, path)}
+        made = {"files": export_checkpoint(store, run, path, options.share)}
         said = f"To bring it in elsewhere: import-model {visible(path)}."
-        said += _PICTURES if "familiar.safetensors" in made["files"] else ""
+        pictures = "familiar.safetensors" in made["files"] and not options.share
+        said += _PICTURES if pictures else ""
     return {"run": run, "file": str(path), **made}, f"Run {run} is in {visible(path)}. {said}", 0
 
 

@@ -1,5 +1,6 @@
 """Part of the predict page: take a model away, bring one in."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,20 +29,23 @@ def draw(run: "RunInfo | None") -> None:
 
 def _take_away(run: "RunInfo") -> None:
     st.markdown(
-        "**Take away.** The checkpoint can be brought in by another covidcore; it holds a small "
-        "picture of each training image, by which the model knows them again. ONNX is for other "
-        "programs; it is checked against torch, which takes half a minute."
+        "**Take away.** A checkpoint can be brought in by another covidcore. Yours holds a small "
+        "picture of each training image, by which the model knows them again; the one to share has "
+        "hashes in their place, and half the size. ONNX is for other programs; it is checked "
+        "against torch, which takes half a minute."
     )
     missing = onnx_missing()
+    own = "" if run.tested else "It was imported, and is passed on as it is."
     kinds = (
-        ("Checkpoint", "zip", "application/zip", checkpoint_bytes, ""),
-        ("ONNX", "onnx", "application/octet-stream", onnx_bytes, missing),
+        ("Checkpoint (.zip)", "zip", checkpoint_bytes, ""),
+        ("Checkpoint to share (.zip)", "share.zip", partial(checkpoint_bytes, share=True), own),
+        ("ONNX (.onnx)", "onnx", onnx_bytes, missing),
     )
     with st.container(horizontal=True):
-        for name, ending, kind, made, problem in kinds:
+        for name, ending, made, problem in kinds:
             st.download_button(
-                f"{name} (.{ending})", lambda made=made: made(shared.store(), run.run),
-                f"model-{run.run[:8]}.{ending}", kind, on_click="ignore", disabled=bool(problem),
+                name, lambda made=made: made(shared.store(), run.run),
+                f"model-{run.run[:8]}.{ending}", on_click="ignore", disabled=bool(problem),
                 icon=":material/download:", key=f"take-{ending}",
             )  # fmt: skip
     if missing:

@@ -29,14 +29,26 @@ _SECONDS = 600
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip knows: the same model is the same bytes
 
 
-def export_checkpoint(store: "RunStore", run: str, to: Path) -> dict[str, Any]:
+def export_checkpoint(store: "RunStore", run: str, to: Path, share: bool = False) -> dict[str, Any]:
     """Write the model of ``run`` as a zip, or as a folder where ``to`` does not end so.
 
-    Returns what is in it, by name, in bytes. Raises: RunError in a public demo and where the model
-    is not whole; DataError where the disk refuses, or ``to`` is a folder with something in it.
+    With ``share`` it is as `jobs.shipping` makes one to pass on: half the size, hashes in place of
+    thumbnails, with its figures; imports torch. Returns what is in it, by name, in bytes. Raises:
+    RunError in a public demo, where the model is not whole, and with ``share`` for a model that
+    was imported; DataError where the disk refuses, or ``to`` is a folder with something in it.
     """
     store.rules.refuse("no model is taken away here")
     folder = whole_model(store, run)
+    if not share:
+        return _export(folder, to)
+    from covidcore.jobs.shipping import ship
+
+    with tempfile.TemporaryDirectory() as place:
+        ship(store, run, Path(place))
+        return _export(Path(place), to)
+
+
+def _export(folder: Path, to: Path) -> dict[str, Any]:
     if to.suffix.lower() == ".zip":
         with storage.replacing(to) as file:
             _pack(folder, file)
@@ -70,11 +82,11 @@ def onnx_missing() -> str:
     return ""
 
 
-def checkpoint_bytes(store: "RunStore", run: str) -> bytes:
+def checkpoint_bytes(store: "RunStore", run: str, share: bool = False) -> bytes:
     """The zip of ``export_checkpoint``, for a browser."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.zip"
-        export_checkpoint(store, run, path)
+        export_checkpoint(store, run, path, share)
         return path.read_bytes()
 
 

@@ -133,7 +133,8 @@ class RunStore:
     def find(self, prefix: str) -> str:
         """The run whose id begins with ``prefix``; ``latest`` is the newest that was trained here.
 
-        ``shipped`` is the model that comes with the project. Raises: RunError where there is none, or more than one.
+        ``shipped`` is the model that comes with the project. Raises: RunError where there is none,
+        or more than one.
         """
         if prefix == "latest":
             done = [info for info in self.list() if info.tested]

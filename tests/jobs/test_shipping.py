@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from covidcore.config import Settings
 from covidcore.errors import RunError
+from covidcore.inference import familiar
 from covidcore.inference.hashed import Hashed
 from covidcore.inference.predictor import Predictor
+from covidcore.jobs import imports
+from covidcore.jobs.exports import export_checkpoint
 from covidcore.jobs.folder import RunFolder
+from covidcore.jobs.imports import import_model
+from covidcore.jobs.models import PARTS
 from covidcore.jobs.shipping import ship
-from tests.runs import Trained
+from covidcore.jobs.store import RunStore
+from tests.runs import Trained, trained
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +31,6 @@ def shipped(finished: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def finished(phantoms: Path) -> Trained:
-    from tests.runs import trained
-
     return trained(phantoms)
 
 
@@ -74,9 +79,44 @@ def test_its_contract_has_the_run_s_figures(finished: Trained, shipped: Path) ->
 def test_a_run_of_before_is_not_passed_on(
     finished: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from covidcore.jobs import shipping
-
-    monkeypatch.setattr(shipping.familiar, "load", lambda *_: None)
+    monkeypatch.setattr(familiar, "load", lambda *_: None)
     with pytest.raises(RunError, match="does not say what it was trained on"):
         ship(finished.store, finished.run, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_it_can_be_brought_in_elsewhere(
+    finished: Trained, tmp_path: Path, settings: Settings
+) -> None:
+    made = export_checkpoint(finished.store, finished.run, tmp_path / "model.zip", share=True)
+    assert set(made) == set(PARTS)
+    store = RunStore(settings)
+    imported = import_model(store, tmp_path / "model.zip")
+    predictor = Predictor.open(store.path(imported.run))
+    assert predictor.known is not None
+    assert isinstance(predictor.known.memory, Hashed)
+    with pytest.raises(RunError):  # it has no figures of its own to pass on
+        export_checkpoint(store, imported.run, tmp_path / "again.zip", share=True)
+    assert not (tmp_path / "again.zip").exists()
+
+
+def test_the_project_s_own_model_has_its_place_by_itself(
+    shipped: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "SHIPPED", shipped)
+    store = RunStore(settings)
+    run = store.find("shipped")
+    assert store.info(run).imported
+    assert store.find("shipped") == run
+    tensors = store.path(run) / "best.safetensors"
+    tensors.write_bytes(b"")
+    assert store.find("shipped") == run
+    assert tensors.read_bytes() == (shipped / "best.safetensors").read_bytes()
+
+
+def test_a_copy_without_it_says_so(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "SHIPPED", tmp_path / "nothing")
+    with pytest.raises(RunError, match="comes without a trained model"):
+        RunStore(settings).find("shipped")
