@@ -1,9 +1,10 @@
 """What a demo has to show, made at its first start: ``python -m covidcore.jobs.demo_process HOME``.
 
-Phantoms, their audit, one run and its folds, each made only where it is missing. A process of its
+Phantoms, their audit, one run and its folds, and the project's own model, each made only where it is missing. A process of its
 own, so that the pages open meanwhile; how far it is, and why it failed, is read from disk.
 """
 
+import contextlib
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -17,9 +18,10 @@ from covidcore.data.background import Task
 from covidcore.data.index import Dataset
 from covidcore.data.pixels import pixel_array
 from covidcore.data.sources import make_phantoms
-from covidcore.errors import DataError
+from covidcore.errors import DataError, RunError
 from covidcore.jobs.demo import DEMO_PRESETS, Rules
 from covidcore.jobs.folder import State
+from covidcore.jobs.imports import own_model
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS, Recipe
 
@@ -77,6 +79,8 @@ def prepare(settings: Settings, work: Task, images: int = DEMO_PHANTOMS) -> None
     def said(doing: str, done: int = 0, total: int = 1) -> None:
         work.report(doing, done=done, total=total)
 
+    with contextlib.suppress(RunError):  # a copy of the program without a model
+        own_model(RunStore(replace(settings, demo=False)))
     said("Drawing phantoms")
     dataset = make_phantoms(images, settings, lambda *at: said("Drawing phantoms", *at))
     pixel_array(dataset, _SIZE, settings.home, lambda *at: said("Reading every image once", *at))
