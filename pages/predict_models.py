@@ -30,7 +30,7 @@ def _take_away(run: "RunInfo") -> None:
     st.markdown(
         "**Take away.** The checkpoint can be brought in by another covidcore; it holds a small "
         "picture of each training image, by which the model knows them again. ONNX is for other "
-        "programs; it is checked against torch, which takes half a minute."
+        "programs; it is checked against torch first, which takes some seconds."
     )
     missing = onnx_missing()
     kinds = (
