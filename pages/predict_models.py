@@ -32,7 +32,7 @@ def _take_away(run: "RunInfo") -> None:
         "**Take away.** A checkpoint can be brought in by another covidcore. Yours holds a small "
         "picture of each training image, by which the model knows them again; the one to share has "
         "hashes in their place, and half the size. ONNX is for other programs; it is checked "
-        "against torch, which takes half a minute."
+        "against torch first, which takes some seconds."
     )
     missing = onnx_missing()
     own = "" if run.tested else "It was imported, and is passed on as it is."

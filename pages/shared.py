@@ -177,15 +177,16 @@ def pick_dataset() -> "Dataset | None":
 
 def pick_run(runs: "list[RunInfo]") -> "RunInfo | None":
     """The run chosen in the sidebar, the newest at first."""
-    options = {run.run: f"{visible(run.name)} · {_standing(run)} · {run.run[:6]}" for run in runs}
+    options = {run.run: f"{visible(run.name)} · {_standing(run)}{run.run[:6]}" for run in runs}
     chosen = pick("run", "Run", options)
     return next((run for run in runs if run.run == chosen), None)
 
 
 def _standing(run: "RunInfo") -> str:
+    """What tells runs of one name apart; the name of an imported model says it all."""
     if run.imported:
-        return run.preset
-    return str(run.state) if run.accuracy is None else percent(run.accuracy)
+        return ""
+    return f"{run.state if run.accuracy is None else percent(run.accuracy)} · "
 
 
 def pick_finished_run() -> "RunInfo | None":

@@ -1,8 +1,8 @@
 """What a demo has to show, made at its first start: ``python -m covidcore.jobs.demo_process HOME``.
 
 Phantoms, their audit, one run and its folds, and the project's own model, each made only where it
-is missing. A process of its own, so that the pages open meanwhile; how far it is, and why it failed,
-is read from disk.
+is missing. A process of its own, so that the pages open meanwhile; how far it is, and why it
+failed, is read from disk.
 """
 
 import contextlib

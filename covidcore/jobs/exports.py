@@ -93,7 +93,7 @@ def checkpoint_bytes(store: "RunStore", run: str, share: bool = False) -> bytes:
 def onnx_bytes(store: "RunStore", run: str) -> bytes:
     """The file of ``export_onnx``, for a browser; made in a process of its own.
 
-    The exporter brings torch's compiler along, half a gigabyte that a server would not lose again.
+    The exporter brings torch's compiler along, 0.4 GB that a server would not lose again.
     Raises: as ``export_onnx``, but RunError for all of it.
     """
     store.rules.refuse("no model is taken away here")
