@@ -1,6 +1,7 @@
 """The runs of a home as the Markdown tables of docs/results.md: ``python -m benchmarks.results``.
 
-Reads ``COVIDCORE_HOME``; computes nothing but medians. Prints one row a finished run.
+Reads ``COVIDCORE_HOME``. Figures are computed from the stored predictions, as pages do, since
+runs of earlier versions stored other intervals. Prints one row a finished run.
 """
 
 import statistics
@@ -9,6 +10,7 @@ from collections import defaultdict
 
 from covidcore.config import Settings
 from covidcore.errors import RunError
+from covidcore.evaluation import predictions
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
 from covidcore.show import share
@@ -22,7 +24,14 @@ def main() -> None:
         if info.state is not State.DONE:
             continue
         try:
-            figures, recipe = store.evaluation(info.run), store.recipe(info.run)
+            kept, recipe = store.evaluation(info.run), store.recipe(info.run)
+            figures = predictions.evaluate(
+                store.predictions(info.run),
+                kept["classes"],
+                run=info.run,
+                dataset=kept["dataset"],
+                temperature=kept["temperature"],
+            )
         except RunError as error:
             print(error, file=sys.stderr)
             continue

@@ -18,13 +18,27 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     check_confidence(confidence)
     if trials == 0:
         return math.nan, math.nan
+    low, high = wilson_share(successes / trials, trials, confidence)
+    return low, high
+
+
+def wilson_share(share: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
+    """``wilson`` of a share of any number of trials above 0, whole or not.
+
+    For images that are not independent: as many trials as they are worth. Source: Rao & Scott 1992
+    (effective sample size); Dean & Pagano 2015 for Wilson's interval with it.
+    Raises: DataError unless the share is in [0, 1], there are trials, and 0 < confidence < 1.
+    """
+    if not (0 <= share <= 1 and trials > 0):
+        raise DataError(f"A share of {share} of {trials} trials does not exist.")
+    check_confidence(confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, spread = successes / trials, z * z / trials
+    spread = z * z / trials
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
     # At 0 and at all the bound is exact; rounding would leave it a hair inside or outside.
-    low = 0.0 if successes == 0 else middle - half
-    high = 1.0 if successes == trials else middle + half
+    low = 0.0 if share == 0 else middle - half
+    high = 1.0 if share == 1 else middle + half
     return low, high
 
 
@@ -57,22 +71,53 @@ def mover(
     return difference - down, difference + up
 
 
+def mover_mean(
+    figures: Sequence[float],
+    bounds: Sequence[Sequence[float]],
+    correlations: Sequence[Sequence[float]] | None = None,
+) -> tuple[float, float]:
+    """Bounds of the plain mean of figures that have intervals of their own.
+
+    As ``mover``, for a mean in place of a difference; ``correlations`` of the figures with each
+    other, which are independent unless told. NaN where there are none. Source: Zou & Donner 2008,
+    eq. 3; Zou 2008 for figures that are not independent.
+    """
+    count = len(figures)
+    if not count:
+        return math.nan, math.nan
+    down = [one - low for one, (low, _) in zip(figures, bounds, strict=True)]
+    up = [high - one for one, (_, high) in zip(figures, bounds, strict=True)]
+    mean = sum(figures) / count
+    return (
+        mean - _length(down, correlations) / count,
+        mean + _length(up, correlations) / count,
+    )
+
+
+def _length(parts: Sequence[float], correlations: Sequence[Sequence[float]] | None) -> float:
+    """Of a vector, or of one whose axes lean towards each other."""
+    if correlations is None:
+        return math.hypot(*parts)
+    squared = sum(
+        one * two * correlation
+        for one, row in zip(parts, correlations, strict=True)
+        for two, correlation in zip(parts, row, strict=True)
+    )
+    return math.sqrt(max(squared, 0.0))
+
+
 def mean_of_proportions(
     pairs: Sequence[tuple[int, int]], confidence: float = 0.95
 ) -> tuple[float, float, float]:
     """The plain mean of independent shares ``(successes, trials)``, and its bounds.
 
-    As ``mover``, for a mean in place of a difference. NaN where there is none, or one has no
-    trials.
+    ``mover_mean`` of Wilson's intervals. NaN where there is none, or one has no trials.
     """
     if not pairs or not all(trials for _, trials in pairs):
         return math.nan, math.nan, math.nan
     shares = [successes / trials for successes, trials in pairs]
-    bounds = [wilson(*pair, confidence) for pair in pairs]
-    mean = sum(shares) / len(shares)
-    down = math.hypot(*(share - low for share, (low, _) in zip(shares, bounds, strict=True)))
-    up = math.hypot(*(high - share for share, (_, high) in zip(shares, bounds, strict=True)))
-    return mean, mean - down / len(shares), mean + up / len(shares)
+    low, high = mover_mean(shares, [wilson(*pair, confidence) for pair in pairs])
+    return sum(shares) / len(shares), low, high
 
 
 def check_confidence(confidence: float) -> None:

@@ -28,8 +28,9 @@ def draw(run: RunInfo) -> None:
                 )  # fmt: skip
     st.caption(
         "One class against the rest, at every threshold. Bands are of 95 % at each place, drawn "
-        "over patients. Where a class is rare, look at precision and recall: a ROC looks good "
-        "even if most positive answers are wrong."
+        "over patients, as are intervals of average precision; those of AUC are score intervals, "
+        "which hold near 100 % too. Where a class is rare, look at precision and recall: a ROC "
+        "looks good even if most positive answers are wrong."
     )
     rows = {
         "images": [f"{one.n:,}" for one in found.values()],

@@ -176,8 +176,10 @@ def _each_class(report: dict[str, Any], classes: list[str]) -> None:
     st.caption(
         "Recall (sensitivity): of the images of a class, how many are found. Specificity: of the "
         "others, how many are not called so. Precision: of the answers, how many are right. AUC: "
-        "area under the curve of one class against the rest. Intervals of F1 and AUC are drawn "
-        "over patients, the others are Wilson's."
+        "area under the curve of one class against the rest. Intervals of shares are Wilson's, "
+        "which take images as independent. Those of F1, of AUC and of means over classes count "
+        "films of one patient for as many as they differ; AUC has a score interval for normal "
+        "scores, widened where scores spread wider."
     )
 
 

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covidcore.errors import DataError
-from covidcore.proportions import mean_of_proportions, mover, newcombe, wilson
+from covidcore.proportions import (
+    mean_of_proportions,
+    mover,
+    mover_mean,
+    newcombe,
+    wilson,
+    wilson_share,
+)
 
 SHARES = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -84,3 +91,23 @@ def test_the_mean_of_shares_covers_the_truth() -> None:
         _, low, high = mean_of_proportions(list(zip(row, trials, strict=True)))
         hits += low <= sum(truths) / 3 <= high
     assert 0.935 <= hits / 3000 <= 0.975
+
+
+def test_wilson_of_trials_that_are_not_whole() -> None:
+    assert wilson_share(0.9, 50) == pytest.approx(wilson(45, 50))
+    low, high = wilson_share(0.9, 17.5)
+    assert wilson(9, 10)[0] < low < wilson(18, 20)[0] and high > wilson(18, 20)[1]
+    assert wilson_share(1, 0.5)[1] == 1
+    for share, trials in ((1.1, 5), (0.5, 0), (math.nan, 5)):
+        with pytest.raises(DataError, match="does not exist"):
+            wilson_share(share, trials)
+
+
+def test_the_mean_of_figures_that_go_together_is_no_surer_than_one() -> None:
+    ends = [wilson(45, 50)] * 2
+    assert mover_mean([0.9, 0.9], ends, [[1, 1], [1, 1]]) == pytest.approx(ends[0])
+    alone = mover_mean([0.9, 0.9], ends)
+    assert mover_mean([0.9, 0.9], ends, [[1, 0], [0, 1]]) == pytest.approx(alone)
+    opposite = mover_mean([0.9, 0.9], ends, [[1, -1], [-1, 1]])
+    assert opposite == pytest.approx((0.9, 0.9))
+    assert all(math.isnan(end) for end in mover_mean([], []))

@@ -1,7 +1,8 @@
 """ROC and precision-recall curves of one class against the rest, with bands over groups.
 
 A curve is a step function of the threshold; ties in the scores are one step. A band is pointwise:
-at each place of a fixed grid, the percentiles over resamples.
+at each place of a fixed grid, the percentiles over resamples. Intervals of areas are not: see
+`auc_intervals`.
 """
 
 import math
@@ -12,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from covidcore.evaluation.intervals import pair
-from covidcore.evaluation.metrics import FloatArray, IntArray, mean_defined
-from covidcore.evaluation.resampling import bounds, group_codes, logit_bounds, weights
+from covidcore.evaluation.auc_intervals import auc_intervals
+from covidcore.evaluation.intervals import Interval, pair
+from covidcore.evaluation.metrics import FloatArray, IntArray
+from covidcore.evaluation.resampling import bounds, group_codes, weights
 
 GRID: FloatArray = np.linspace(0, 1, 101)
 """Places of the bands: false-positive rates of a ROC, recalls of a precision-recall curve."""
@@ -106,47 +108,6 @@ def average_precisions(swept: Swept) -> FloatArray:
     return _share(np.einsum("kb,kb->b", found, precision, dtype=np.float64), true[-1])
 
 
-def auc_intervals(
-    probabilities: FloatArray,
-    truth: IntArray,
-    groups: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> tuple[FloatArray, FloatArray]:
-    """Intervals of each class's AUC ``(C, 2)``, and of their mean ``(2,)``, drawing whole groups.
-
-    Normal on the logit, its spread from the bootstrap.
-
-    ``probabilities`` is ``(N, C)``, ``truth`` holds positions ``(N,)``. NaN with fewer than two
-    groups, and for a class with all images or none.
-    """
-    classes, codes = probabilities.shape[1], group_codes(groups)
-    if codes.max(initial=0) < 1:
-        return np.full((classes, 2), np.nan), np.full(2, np.nan)
-    rankings = [rank(truth == at, probabilities[:, at]) for at in range(classes)]
-    drawn = np.concatenate(
-        [
-            np.stack([areas(sweep(ranking, often)) for ranking in rankings], axis=1)
-            for often in weights(codes, resamples, seed)
-        ]
-    )
-    once = np.ones((len(truth), 1))
-    whole = np.array([areas(sweep(ranking, once))[0] for ranking in rankings])
-    least = np.array([_least(truth == at) for at in range(classes)])
-    return (
-        logit_bounds(drawn, whole, least, confidence),
-        logit_bounds(mean_defined(drawn), mean_defined(whole), least.min() / classes, confidence),
-    )
-
-
-def _least(positive: npt.NDArray[np.bool_]) -> float:
-    """Half of what one pair of images moves an area by."""
-    pairs = int(positive.sum()) * int((~positive).sum())
-    return 0.5 / max(pairs, 1)
-
-
 def curves(
     probabilities: FloatArray,
     truth: IntArray,
@@ -169,10 +130,11 @@ def curves(
         for often in weights(codes, resamples, seed):
             for parts, ranking in zip(drawn, rankings, strict=True):
                 swept = sweep(ranking, often)
-                parts.append((areas(swept), average_precisions(swept), *_on_grid(swept)))
+                parts.append((average_precisions(swept), *_on_grid(swept)))
+    of_areas, _ = auc_intervals(probabilities, truth, groups, confidence=confidence)
     return [
-        _curve(*side, ranking, parts, confidence)
-        for side, ranking, parts in zip(sides, rankings, drawn, strict=True)
+        _curve(*side, ranking, parts, pair(of_area), confidence)
+        for side, ranking, parts, of_area in zip(sides, rankings, drawn, of_areas, strict=True)
     ]
 
 
@@ -181,21 +143,20 @@ def _curve(
     scores: FloatArray,
     ranking: Ranking,
     drawn: list[tuple[FloatArray, ...]],
+    auc_ci: Interval,
     confidence: float,
 ) -> Curve:
     once = sweep(ranking, np.ones((len(scores), 1)))
     whole = bool(positive.any() and not positive.all())
     none, nowhere = np.full(1, np.nan), np.full((1, len(GRID)), np.nan)
-    parts = drawn if drawn and whole else [(none, none, nowhere, nowhere)]
-    drawn_areas, *others = (np.concatenate(part) for part in zip(*parts, strict=True))
-    area = areas(once)[0]
-    auc = logit_bounds(drawn_areas, area, _least(positive), confidence)
-    precision, rates, precisions = (bounds(part, confidence) for part in others)
+    parts = drawn if drawn and whole else [(none, nowhere, nowhere)]
+    joined = (np.concatenate(part) for part in zip(*parts, strict=True))
+    precision, rates, precisions = (bounds(part, confidence) for part in joined)
     thresholds = scores[ranking.order][ranking.ends][:, None]
     return Curve(
         n=int(positive.sum()),
-        auc=float(area),
-        auc_ci=pair(auc),
+        auc=float(areas(once)[0]),
+        auc_ci=auc_ci,
         average_precision=float(average_precisions(once)[0]) if whole else math.nan,
         average_precision_ci=pair(precision),
         roc=_roc_points(once, thresholds) if whole else np.zeros((0, 3)),

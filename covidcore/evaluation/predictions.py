@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from covidcore.errors import DataError
-from covidcore.evaluation import calibration, curves, intervals, metrics
+from covidcore.evaluation import calibration, intervals, metrics
+from covidcore.evaluation.auc_intervals import auc_intervals
 from covidcore.evaluation.metrics import FloatArray, IntArray
 
 _GIVEN = ("file", "split", "label", "source", "group")
@@ -79,8 +80,9 @@ def evaluate(
     """The figures of one split: the JSON of the contract's ``evaluate``, with NaN left as NaN.
 
     ``loss`` and ``ece_uncalibrated`` are of the raw logits; ``ece`` and the AUCs of the softmax at
-    ``temperature``. Intervals are of 95 %: Wilson's for proportions, else from a bootstrap over
-    groups. Beyond the contract: ``auc_macro_ci``, and specificity_ci, f1_ci and auc_ci of a class.
+    ``temperature``. Intervals are of 95 %: Wilson's for proportions, else over groups
+    (`intervals.of_matrix`, `auc_intervals`). Beyond the contract: ``auc_macro_ci``, and
+    specificity_ci, f1_ci and auc_ci of a class.
     Raises: DataError when the split is empty.
     """
     logits, truth = arrays(table, classes, split)
@@ -88,13 +90,12 @@ def evaluate(
     answer = metrics.class_positions(rows["predicted"], classes)
     matrix = metrics.confusion(rows["label"].tolist(), rows["predicted"].tolist(), classes)
     groups = rows["group"].tolist()
-    drawn = intervals.resampled_matrices(truth, answer, groups, len(classes))
-    means = intervals.of_means(drawn)
+    means = intervals.of_matrix(truth, answer, groups, len(classes))
     probabilities = calibration.softmax(logits, temperature)
     aucs = metrics.class_aucs(probabilities, truth)
-    auc_ends, macro_ends = curves.auc_intervals(probabilities, truth, groups)
+    auc_ends, macro_ends = auc_intervals(probabilities, truth, groups)
     per_class = _per_class(matrix, classes, aucs)
-    ends = zip(intervals.of_f1(drawn, len(classes)), auc_ends, strict=True)
+    ends = zip(means.f1, auc_ends, strict=True)
     for figures, (f1_ends, of_auc) in zip(per_class.values(), ends, strict=True):
         figures |= {"f1_ci": list(f1_ends), "auc_ci": list(intervals.pair(of_auc))}
     hits, total = int(np.trace(matrix)), int(matrix.sum())
@@ -108,9 +109,9 @@ def evaluate(
         "accuracy": metrics.accuracy(matrix),
         "accuracy_ci": list(intervals.wilson(hits, total)),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
-        "balanced_accuracy_ci": list(means["balanced_accuracy"]),
+        "balanced_accuracy_ci": list(means.balanced_accuracy),
         "macro_f1": metrics.macro_f1(matrix),
-        "macro_f1_ci": list(means["macro_f1"]),
+        "macro_f1_ci": list(means.macro_f1),
         "auc_macro": float(metrics.mean_defined(aucs)),
         "loss": metrics.mean_cross_entropy(logits, truth),
         "temperature": float(temperature),

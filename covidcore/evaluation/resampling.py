@@ -5,7 +5,6 @@ Efron 1979; Field & Welsh 2007 (cluster bootstrap).
 """
 
 from collections.abc import Iterator, Sequence
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -92,30 +91,4 @@ def bounds(values: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         # Weibull's places: of B draws, so many lie outside on average as the confidence promises.
         ends = measure(chosen, [tail, 1 - tail], axis=0, method="weibull")
         result[known] = np.moveaxis(ends, 0, -1)
-    return result
-
-
-def logit_bounds(
-    values: npt.ArrayLike, whole: npt.ArrayLike, least: npt.ArrayLike, confidence: float = 0.95
-) -> FloatArray:
-    """Interval of figures between 0 and 1, normal on the logit: ``(B, ...)`` -> ``(..., 2)``.
-
-    ``whole`` are the figures of the whole sample, ``least`` how near to 0 or 1 one can come without
-    being it; ends of the scale count as that near. For figures near 1, such as areas under curves,
-    whose resamples crowd there, so that percentiles lie too high. The interval holds the figure.
-    NaN where the figure, or all but one of its resamples, do not exist.
-    """
-    check_confidence(confidence)
-    centre, least = np.asarray(whole, dtype=np.float64), np.asarray(least, dtype=np.float64)
-    drawn = np.clip(np.asarray(values, dtype=np.float64), least, 1 - least)
-    drawn = np.log(drawn / (1 - drawn))
-    count = (~np.isnan(drawn)).sum(axis=0)
-    mean = np.nansum(drawn, axis=0) / np.maximum(count, 1)
-    spread = np.sqrt(np.nansum((drawn - mean) ** 2, axis=0) / np.maximum(count - 1, 1))
-    middle = np.clip(centre, least, 1 - least)
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * spread
-    logit = np.log(middle / (1 - middle))
-    low, high = (1 / (1 + np.exp(-end)) for end in (logit - half, logit + half))
-    ends = np.stack([np.minimum(low, centre), np.maximum(high, centre)], axis=-1)
-    result: FloatArray = np.where((count < 2)[..., None], np.nan, ends)
     return result

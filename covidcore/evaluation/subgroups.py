@@ -13,7 +13,7 @@ import pandas as pd
 
 from covidcore.errors import DataError
 from covidcore.evaluation import metrics
-from covidcore.evaluation.intervals import of_means, resampled_matrices
+from covidcore.evaluation.intervals import of_matrix
 from covidcore.proportions import wilson
 
 SMALL = 20
@@ -72,7 +72,7 @@ def _figures(value: str, rows: pd.DataFrame, classes: Sequence[str]) -> dict[str
     size = len(classes)
     matrix = np.bincount(truth * size + answer, minlength=size * size).reshape(size, size)
     right, total = int(np.trace(matrix)), int(matrix.sum())
-    means = of_means(resampled_matrices(truth, answer, rows["group"].tolist(), size))
+    means = of_matrix(truth, answer, rows["group"].tolist(), size)
     recall, images = metrics.recall(matrix), matrix.sum(axis=1)
     return {
         "value": value,
@@ -82,7 +82,7 @@ def _figures(value: str, rows: pd.DataFrame, classes: Sequence[str]) -> dict[str
         "accuracy": right / total,
         "accuracy_ci": list(wilson(right, total)),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
-        "balanced_accuracy_ci": list(means["balanced_accuracy"]),
+        "balanced_accuracy_ci": list(means.balanced_accuracy),
         "recall": {
             name: {
                 "n": int(images[at]),

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covidcore.evaluation import metrics
-from covidcore.evaluation.curves import GRID, auc_intervals, curves
+from covidcore.evaluation.curves import GRID, curves
 
 scored = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=1, max_size=50)
 
@@ -55,34 +54,14 @@ def test_areas_and_points_are_those_of_scikit_learn(rows):
     np.testing.assert_allclose(ours[:, 0], recall[:-1])
 
 
-def test_intervals_hold_the_area_and_are_those_of_drawing_images_one_by_one():
-    truth, scores, groups = cohort()
-    ends, macro = auc_intervals(scores, truth, groups)
-    area = metrics.auc(truth == 1, scores[:, 1])
-    assert ends[1, 0] < area < ends[1, 1]
-    np.testing.assert_allclose(ends[0], ends[1])
-    np.testing.assert_allclose(macro, ends[1])
-    rng, values = np.random.default_rng(1), []
-    for _ in range(1000):
-        rows = rng.integers(0, len(truth), len(truth))
-        values.append(metrics.auc(truth[rows] == 1, scores[rows, 1]))
-    np.testing.assert_allclose(ends[1], np.quantile(values, [0.025, 0.975]), atol=0.006)
-
-
-def test_films_of_one_patient_are_one_witness():
-    truth, scores, groups = cohort(images=800, films=4)
-    grouped, _ = auc_intervals(scores, truth, groups)
-    single, _ = auc_intervals(scores, truth, [""] * len(truth))
-    assert np.ptp(grouped[1]) == pytest.approx(2 * np.ptp(single[1]), rel=0.2)
-
-
 def test_the_same_seed_gives_the_same_bands_and_one_group_gives_none():
     truth, scores, groups = cohort(images=60)
     first, again = (curves(scores, truth, groups, resamples=50)[1] for _ in range(2))
     np.testing.assert_array_equal(first.roc_band, again.roc_band)
-    assert first.auc_ci == again.auc_ci
+    assert first.average_precision_ci == again.average_precision_ci
     other = curves(scores, truth, groups, resamples=50, seed=1)[1]
-    assert first.auc_ci != other.auc_ci
+    assert first.average_precision_ci != other.average_precision_ci
+    assert first.auc_ci == other.auc_ci  # which draws nothing
     alone = curves(scores, truth, ["p"] * 60)[1]
     assert math.isnan(alone.auc_ci[0]) and np.isnan(alone.roc_band).all()
     assert not math.isnan(alone.auc)
@@ -106,12 +85,3 @@ def test_a_perfect_ranking():
     found = curves(shares, truth, [""] * 40, resamples=20)[1]
     assert found.auc == found.average_precision == 1
     assert (found.roc_band == 1).all() and (found.precision_band == 1).all()
-
-
-def test_an_absent_class_is_nan_and_left_out_of_the_macro():
-    truth, scores, groups = cohort(images=80)
-    three = np.hstack([scores, np.zeros((80, 1))])
-    ends, macro = auc_intervals(three, truth, groups, resamples=40)
-    assert np.isnan(ends[2]).all() and not np.isnan(macro).any()
-    empty = auc_intervals(np.zeros((0, 2)), np.zeros(0, dtype=np.int64), [])
-    assert np.isnan(empty[0]).all() and np.isnan(empty[1]).all()
