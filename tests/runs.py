@@ -21,7 +21,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import Recipe
 from tests.once import key, once, process, scanned
 
-DEADLINE = 120.0  # seconds; the machine may be busy with something else
+DEADLINE = 240.0  # seconds; the machine may be busy with something else
 
 # Long enough to be stopped in the middle. Random weights of this network, unlike those of others,
 # give features by which images differ; and its last stage is small on disk.
