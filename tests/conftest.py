@@ -10,8 +10,9 @@ from typing import Protocol
 import pytest
 
 from covidcore.config import Settings
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import PhantomSpec
 from tests.hostile import saved
+from tests.once import drawn, share_in
 from tests.pictures import picture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +66,12 @@ def no_stepping_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "nice", lambda increment: 0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where what is made once in a session is kept (see ``once``)."""
+    share_in(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """An empty COVIDCORE_HOME; not made yet, as on a new machine."""
@@ -77,9 +84,9 @@ def settings(home: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def phantoms() -> Path:
     """36 phantoms of 96 px in three classes, of two hospitals. Not to be written to."""
-    return write(PhantomSpec(images=36, size=96), tmp_path_factory.mktemp("phantoms") / "small")
+    return drawn(PhantomSpec(images=36, size=96), "small")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,14 +14,14 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from covidcore import storage
 from covidcore.config import Settings
-from covidcore.data.index import Dataset, scan
+from covidcore.data.index import Dataset, load
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import Recipe
+from tests.once import key, once, process, scanned
 
-DEADLINE = 120.0  # seconds; the machine may be busy with something else
+DEADLINE = 240.0  # seconds; the machine may be busy with something else
 
 # Long enough to be stopped in the middle. Random weights of this network, unlike those of others,
 # give features by which images differ; and its last stage is small on disk.
@@ -87,7 +88,7 @@ def wait_until(reached: Callable[[], object], what: str, every: float = 0.02) ->
 
 def wait_for_end(store: RunStore, run: str) -> State:
     """Wait as a person would who never asks for the list: nothing here starts a queued run."""
-    wait_until(lambda: store.info(run).state.ended, f"the end of run {run}")
+    wait_until(lambda: store.info(run).state.ended, f"the end of run {run}", every=0.05)
     return store.info(run).state
 
 
@@ -163,12 +164,16 @@ class Trained:
 
 @functools.cache
 def trained(phantoms: Path, recipe: Recipe = LONG) -> Trained:
-    """Train on the phantoms, once in a session and recipe, in a home beside them."""
-    name = storage.sha256_bytes(storage.canonical_json(recipe.to_json()))[:12]
-    settings = Settings(home=phantoms.parent / f"trained-{name}")
-    dataset = scan(phantoms, settings.home)
-    store = RunStore(settings)
-    run = store.submit(recipe, dataset, "a finished run").run
-    assert wait_for_end(store, run) is State.DONE, store.log_tail(run)
-    wait_until(lambda: not RunFolder(store.path(run)).locked(), "the worker to go")
-    return Trained(settings, store, dataset, run)
+    """Train on the phantoms, once in a session and recipe; each process has a copy of the home."""
+
+    def train(home: Path) -> None:
+        store = RunStore(Settings(home=home))
+        run = store.submit(recipe, scanned(phantoms, home), "a finished run").run
+        assert wait_for_end(store, run) is State.DONE, store.log_tail(run)
+        wait_until(lambda: not RunFolder(store.path(run)).locked(), "the worker to go")
+
+    name = f"trained-{key(phantoms, recipe)}"
+    home = once(name, train)
+    settings = Settings(home=shutil.copytree(home, home.with_name(f"{name}-{process()}")))
+    (run,) = RunStore(settings).list()
+    return Trained(settings, RunStore(settings), load(run.dataset, settings.home), run.run)

@@ -108,8 +108,9 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Iterator:
+    """A browser for all tests of a file; closed with it, for playwright holds the event loop."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         missing(f"no chromium on this machine (looked for {', '.join(NAMES)})")
@@ -130,6 +131,7 @@ def console() -> list[str]:
 @pytest.fixture
 def open_page(chromium, console: list[str]):
     """Open an address in a fresh context, as a visitor who was never here."""
+    contexts = []
 
     def complain(message) -> None:
         # On a deep link Streamlit asks below the page's path where its server is; that is a 404.
@@ -137,10 +139,13 @@ def open_page(chromium, console: list[str]):
             console.append(message.text)
 
     def open_one(url: str):
-        page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        contexts.append(chromium.new_context(viewport={"width": 1280, "height": 900}))
+        page = contexts[-1].new_page()
         page.on("console", complain)
         page.on("pageerror", lambda error: console.append(str(error)))
         page.goto(url)
         return page
 
-    return open_one
+    yield open_one
+    for context in contexts:
+        context.close()

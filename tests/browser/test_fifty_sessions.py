@@ -2,20 +2,18 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from covidcore.config import PRIVACY, Settings
-from covidcore.data.index import scan
 from covidcore.jobs import demo_process
-from covidcore.jobs.folder import State
-from covidcore.jobs.store import RunStore
 from tests.browser.conftest import free_port, serve
 from tests.hostile import saved
 from tests.pictures import picture
-from tests.runs import SHORT, wait_for_end
+from tests.runs import SHORT, trained
 
 pytest.importorskip("websockets", reason="websockets (requirements-dev.txt) is not installed")
 
@@ -28,9 +26,7 @@ SESSIONS = 50
 def port(tmp_path: Path, phantoms: Path) -> Iterator[int]:
     """A demo with phantoms and a run, as it is once it is prepared."""
     settings = Settings(home=tmp_path / "home")
-    store = RunStore(settings)
-    run = store.submit(SHORT, scan(phantoms, settings.home)).run
-    assert wait_for_end(store, run) is State.DONE
+    shutil.copytree(trained(phantoms, SHORT).settings.home, settings.home)
     demo_process.task(settings.home).write_status(ready=True)
     env = {key: value for key, value in os.environ.items() if not key.startswith("COVIDCORE")}
     port, log = free_port(), tmp_path / "server.log"

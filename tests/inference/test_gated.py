@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from covidcore.data.decode import decode
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import PhantomSpec
 from covidcore.errors import CheckpointError
 from covidcore.inference import familiar
 from covidcore.inference.gate import NEGATIVE
 from covidcore.inference.predictor import Predictor
 from tests import hostile
+from tests.once import drawn
 from tests.runs import SHORT, Trained, trained
 
 RECIPE = replace(SHORT, split="50/40/10")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    made = write(PhantomSpec(images=66, size=96), tmp_path_factory.mktemp("gated") / "phantoms")
-    return trained(made, RECIPE)
+def finished() -> Trained:
+    return trained(drawn(PhantomSpec(images=66, size=96), "phantoms"), RECIPE)
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from covidcore.config import Settings
-from covidcore.data.index import Dataset, scan
+from covidcore.data.index import Dataset
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
 from tests.jobs.fake_ray import fake_ray
 from tests.jobs.places import Cluster, Failpoints, Local, Place
 from tests.jobs.real_ray import RealRay, real_ray
+from tests.once import scanned
 from tests.runs import Trained, kill_worker, trained
 
 
@@ -50,6 +51,12 @@ def failpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Failpoints:
 
 
 @pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that this test starts wait half a second an epoch instead of training."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "idle"))
+
+
+@pytest.fixture
 def store(settings: Settings) -> Iterator[RunStore]:
     """Runs on this machine."""
     yield from store_until_the_end(settings)
@@ -68,7 +75,7 @@ def store_until_the_end(settings: Settings) -> Iterator[RunStore]:
 @pytest.fixture
 def dataset(phantoms: Path, home: Path) -> Dataset:
     """The phantoms, known in this test's home."""
-    return scan(phantoms, home)
+    return scanned(phantoms, home)
 
 
 @pytest.fixture

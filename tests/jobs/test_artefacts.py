@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from covidcore.config import Settings
-from covidcore.data.index import scan
 from covidcore.errors import RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
+from tests.once import scanned
 from tests.runs import SHORT, Trained, assert_same_results, trained, wait_for_end
 
 ARTEFACTS = (
@@ -27,7 +27,7 @@ def whole(phantoms: Path) -> Trained:
 @pytest.fixture
 def store(whole: Trained, phantoms: Path, home: Path) -> RunStore:
     """A copy of the finished run in a home of its own."""
-    scan(phantoms, home)
+    scanned(phantoms, home)
     shutil.copytree(whole.folder, home / "runs" / whole.run)
     return RunStore(Settings(home=home))
 

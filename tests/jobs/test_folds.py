@@ -10,7 +10,7 @@ import pytest
 
 from covidcore import storage
 from covidcore.config import Settings
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import PhantomSpec
 from covidcore.errors import DataError
 from covidcore.evaluation.folds import bought, deal
 from covidcore.jobs import folds_process
@@ -20,16 +20,16 @@ from covidcore.jobs.store import RunStore
 from covidcore.proportions import wilson
 from covidcore.training.heads import train_heads
 from covidcore.training.recipe import PRESETS
+from tests.once import drawn
 from tests.runs import LONG, SHORT, Trained, trained
 
 SPLIT_AT_RANDOM = replace(SHORT, group_by="none", epochs=2, standardise=True, learning_rate=0.01)
 
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copies() -> Path:
     """Phantoms with planted copies, of patients with several images."""
-    spec = PhantomSpec(images=54, size=64, duplicates=9, near_duplicates=6)
-    return write(spec, tmp_path_factory.mktemp("copies") / "copies")
+    return drawn(PhantomSpec(images=54, size=64, duplicates=9, near_duplicates=6), "copies")
 
 
 @pytest.fixture(scope="module")

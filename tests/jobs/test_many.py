@@ -1,4 +1,7 @@
-"""Many at once, and one after another: one run a recipe, in order, over the death of the app."""
+"""Many at once, and one after another: one run a recipe, in order, over the death of the app.
+
+It is of who starts and when, so workers are idle; ``test_store`` has runs that wait for real ones.
+"""
 
 import json
 import subprocess
@@ -16,7 +19,7 @@ from covidcore.jobs.store import RunStore
 from tests.runs import SHORT, wait_for_end, wait_until
 
 PROCESSES, RUNS, SLOTS = 8, 20, 2
-SMALLEST = replace(SHORT, arch="mobilenet_v3_large")
+LASTING = replace(SHORT, epochs=4)  # two seconds, so that the last still waits when the third ends
 
 # Says when it is ready, and submits whenever it is told to: so all can be let go together.
 SUBMITTER = """
@@ -25,12 +28,12 @@ from pathlib import Path
 from covidcore.config import Settings
 from covidcore.data.index import load
 from covidcore.jobs.store import RunStore
-from tests.jobs.test_many import SMALLEST
+from tests.jobs.test_many import LASTING
 settings = Settings(home=Path(sys.argv[1]))
 dataset = load(sys.argv[2], settings.home)
 print("ready", flush=True)
 for _ in sys.stdin:
-    submission = RunStore(settings).submit(SMALLEST, dataset)
+    submission = RunStore(settings).submit(LASTING, dataset)
     print(submission.run, submission.cached, flush=True)
 """
 
@@ -41,33 +44,23 @@ from dataclasses import replace
 from covidcore.config import Settings
 from covidcore.data.index import load
 from covidcore.jobs.store import RunStore
-from tests.jobs.test_many import RUNS, SMALLEST
+from tests.jobs.test_many import RUNS, LASTING
 store = RunStore(Settings.from_environment({**os.environ, "COVIDCORE_HOME": sys.argv[1]}))
 dataset = load(sys.argv[2], store.settings.home)
 for seed in range(int(sys.argv[3]), RUNS):
-    print(store.submit(replace(SMALLEST, seed=seed), dataset).run, flush=True)
+    print(store.submit(replace(LASTING, seed=seed), dataset).run, flush=True)
 while True:
     store.list()
     time.sleep(0.2)
 """
 
-# Python imports a module of this name when it starts: no worker is started unseen.
-WITNESS = """
-import os, sys
-if "covidcore.jobs.worker" in sys.orig_argv:
-    with open({file!r}, "a") as file:
-        file.write(sys.orig_argv[-2] + "\\n")
-"""
-
 
 @pytest.fixture
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def started(tmp_path: Path, idle: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that has a line, the run's folder, for each worker process that ever began."""
     file = tmp_path / "started"
     file.touch()
-    (tmp_path / "witness").mkdir()
-    (tmp_path / "witness" / "sitecustomize.py").write_text(WITNESS.format(file=str(file)))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "witness"))
+    monkeypatch.setenv("WORKERS_STARTED", str(file))
     return file
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from covidcore.config import Settings
 from covidcore.data.index import Dataset, scan
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import PhantomSpec
 from covidcore.errors import DataError, RunError, Stopped
 from covidcore.jobs import outside_process
 from covidcore.jobs.outside import (
@@ -21,6 +21,7 @@ from covidcore.jobs.outside import (
 )
 from covidcore.jobs.store import RunStore
 from tests.jobs.places import Failpoints
+from tests.once import drawn
 from tests.runs import SHORT, Trained, processes, trained, wait_until
 
 
@@ -37,10 +38,10 @@ def store(finished: Trained, home: Path) -> RunStore:
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def others() -> Path:
     """Phantoms that the run has never seen. Not to be written to."""
     spec = PhantomSpec(images=18, size=96, seed=5, classes=("COVID", "normal", "Else"))
-    return write(spec, tmp_path_factory.mktemp("others") / "other")
+    return drawn(spec, "other")
 
 
 MAPPING = {"COVID": "COVID-19", "normal": "NORMAL"}

@@ -19,6 +19,7 @@ from covidcore.training.recipe import Recipe
 from tests.runs import LONG, SHORT, wait_for_end
 
 
+@pytest.mark.usefixtures("idle")
 def test_waiting_runs_start_in_an_order_that_can_be_changed(
     store: RunStore, dataset: Dataset
 ) -> None:
@@ -46,6 +47,7 @@ def test_waiting_runs_start_in_an_order_that_can_be_changed(
     assert store.info(a).state is State.QUEUED
 
 
+@pytest.mark.usefixtures("idle")
 def test_as_many_run_as_there_are_slots(store: RunStore, dataset: Dataset) -> None:
     wide = RunStore(replace(store.settings, slots=2))
     runs = [wide.submit(replace(LONG, epochs=1000, seed=seed), dataset).run for seed in range(3)]

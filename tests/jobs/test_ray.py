@@ -1,4 +1,7 @@
-"""What is of Ray's REST interface alone; what it has in common is in ``test_contract.py``."""
+"""What is of Ray's REST interface alone, with idle workers.
+
+What it has in common with others, and that real work is done there, is in ``test_contract.py``.
+"""
 
 import socketserver
 import threading
@@ -21,6 +24,8 @@ from tests.jobs.fake_ray import RAY_LINES, FakeRay, Job, fake_ray
 from tests.jobs.places import Failpoints
 from tests.jobs.test_contract import end_of, page
 from tests.runs import SHORT, wait_for_end, wait_until
+
+pytestmark = pytest.mark.usefixtures("idle")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import torch
 from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import load
-from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.phantoms import PhantomSpec
 from covidcore.errors import DataError, RunError
 from covidcore.evaluation.corruptions import CORRUPTIONS
 from covidcore.jobs import stress_process
@@ -23,6 +23,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.jobs.stress import stress_study
 from covidcore.jobs.stress_sources import leave_one_out
 from covidcore.training.recipe import Recipe
+from tests.once import drawn
 from tests.runs import SHORT, Trained, trained
 
 TWO = ("COVID-19", "NORMAL")
@@ -63,13 +64,12 @@ def short_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted() -> Planted:
     """Train on phantoms whose lungs are all healthy, with a cue that tells the first class."""
 
     def train(recipe: Recipe, **spec: Any) -> Trained:
         healthy = {"classes": TWO, "size": 64, "signal": 0, "images_per_patient": 1}
-        asked = PhantomSpec(**{**healthy, **spec})
-        return trained(write(asked, tmp_path_factory.mktemp("cue") / "set"), recipe)
+        return trained(drawn(PhantomSpec(**{**healthy, **spec})), recipe)
 
     return train
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covidcore.data.index import Dataset, scan
+from covidcore.data.index import Dataset
 from covidcore.errors import DataError, RecipeError, RunError, WeightsError
 from covidcore.jobs import sweeps as module
 from covidcore.jobs.folder import RunFolder, State
@@ -21,6 +21,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.jobs.sweep_info import overall
 from covidcore.jobs.sweeps import Sweeps, expand, summarise
 from covidcore.training.recipe import Recipe
+from tests.once import scanned
 from tests.runs import LONG, SHORT, wait_for_end, wait_until
 
 GRID = {"learning_rate": ("1e-3", "1e-4"), "seed": ("0", "1")}
@@ -262,6 +263,7 @@ def test_a_new_home_has_no_sweeps(still: RunStore) -> None:
     assert not still.settings.home.exists()
 
 
+@pytest.mark.usefixtures("idle")
 def test_cancelling_a_sweep_stops_what_waits_and_what_runs(
     store: RunStore, dataset: Dataset
 ) -> None:
@@ -490,7 +492,7 @@ def test_a_sweep_of_two_rates_and_two_seeds(
 
     started = [store.status(run)["started"] for run in sweep.runs]
     assert started == sorted(started)
-    again = Sweeps(store).submit(recipe, rates, scan(phantoms, store.settings.home))
+    again = Sweeps(store).submit(recipe, rates, scanned(phantoms, store.settings.home))
     assert again == sweep
     assert states(store, sweep) == [State.DONE] * 4
     assert [store.status(run)["attempt"] for run in sweep.runs] == [1] * 4

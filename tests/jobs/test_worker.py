@@ -11,6 +11,7 @@ from covidcore.jobs.store import RunStore
 from tests.runs import LONG, wait_until, worker_pid
 
 
+@pytest.mark.usefixtures("idle")
 def test_a_worker_steps_back_for_the_app(store: RunStore, dataset: Dataset) -> None:
     run = store.submit(replace(LONG, epochs=1000), dataset).run
     wait_until(lambda: store.info(run).phase not in ("", "starting"), "the worker's first word")

@@ -1,6 +1,6 @@
 """Pages under AppTest, each test with a home of its own; one trained run for all who read one."""
 
-import threading
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from covidcore.config import Settings
-from covidcore.data.sources import resolve
-from covidcore.jobs.folder import State
+from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.rates import RateFile, cost_key
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS
+from tests.once import once, phantoms_in
+from tests.runs import wait_for_end, wait_until
 
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
 
@@ -52,20 +53,29 @@ def open_page() -> OpenPage:
     return open_one
 
 
+def train_quick(home: Path, epochs: int) -> None:
+    """A finished run of so many epochs on 60 phantoms, by a real worker, in this home."""
+    store, dataset = RunStore(Settings(home=home)), phantoms_in(home, 60)
+    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none", "epochs": str(epochs)})
+    run = store.submit(recipe, dataset).run
+    assert wait_for_end(store, run) is State.DONE, store.info(run).message
+    wait_until(lambda: not RunFolder(store.path(run)).locked(), "the worker to go")
+
+
+def with_a_run(home: Path) -> None:
+    """Make it a copy of the home with a finished run of three epochs."""
+    kept = once("trained-home", lambda home: train_quick(home, 3))
+    shutil.copytree(kept, home, dirs_exist_ok=True)
+    phantoms_in(home, 60)  # which were those of the other home
+    send_no_probe(home)
+
+
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with phantoms and a finished run, trained by a real worker."""
-    settings = Settings(home=tmp_path_factory.mktemp("trained"))
-    store = RunStore(settings)
-    dataset = resolve("phantoms:60", settings)
-    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none", "epochs": "3"})
-    run = store.submit(recipe, dataset).run
-    pause = threading.Event()
-    while not store.info(run).state.ended:
-        pause.wait(0.1)
-    assert store.info(run).state is State.DONE, store.info(run).message
-    send_no_probe(settings.home)
-    return settings.home
+    """A home with phantoms and a finished run; of this process alone."""
+    home = tmp_path_factory.mktemp("trained")
+    with_a_run(home)
+    return home
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The evaluate page: its views, thresholds that move everything, what is saved and compared."""
 
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ from covidcore.evaluation import compare, operating, predictions
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
-from covidcore.training.recipe import PRESETS
-from tests.pages.conftest import click, texts
+from tests.once import once, phantoms_in
+from tests.pages.conftest import click, texts, train_quick, with_a_run
 from tests.pages.test_train import select_rows
 
 VIEWS = ("Matrix", "Curves", "Calibration", "Operating point", "Subgroups", "Compare")
@@ -28,24 +27,24 @@ def own(trained, home, monkeypatch) -> RunStore:
     return RunStore(Settings(home=home))
 
 
+def add_another(home: Path) -> None:
+    with_a_run(home)
+    train_quick(home, 1)
+
+
 @pytest.fixture(scope="session")
-def trained_home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy, for there will be another run in it."""
-    return shutil.copytree(trained_home, tmp_path_factory.mktemp("two_runs") / "home")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another home, for there is a second run in it."""
+    home = shutil.copytree(once("two-runs", add_another), tmp_path_factory.mktemp("two") / "home")
+    phantoms_in(home, 60)
+    return home
 
 
 @pytest.fixture(scope="session")
 def second_run(trained_home) -> str:
     """Another run on the same phantoms, in the trained home."""
-    settings = Settings(home=trained_home)
-    store = RunStore(settings)
-    recipe = PRESETS["quick"].recipe.with_overrides({"weights": "none", "epochs": "1"})
-    run = store.submit(recipe, resolve("phantoms:60", settings)).run
-    pause = threading.Event()
-    while not store.info(run).state.ended:
-        pause.wait(0.1)
-    assert store.info(run).state is State.DONE, store.info(run).message
-    return run
+    (one,) = (info for info in RunStore(Settings(home=trained_home)).list() if info.epochs == 1)
+    return one.run
 
 
 def sliders(app):

@@ -15,6 +15,7 @@ from covidcore.data.index import known
 from covidcore.data.sources import resolve
 from covidcore.jobs.store import RunStore
 from tests.hostile import saved
+from tests.once import phantoms_in
 from tests.pages.conftest import ENTRY, click, texts
 from tests.runs import wait_until
 
@@ -72,9 +73,9 @@ def test_bad_folder_is_told_in_a_sentence(home: Path, open_page) -> None:
 
 
 def test_environment_names_the_first_dataset(home: Path, open_page, monkeypatch, tmp_path) -> None:
-    resolve("phantoms:30", Settings(home=home))
+    phantoms_in(home, 30)
     folder = scatter(tmp_path / "mine", {"a": ["1.png"], "b": ["2.png"]})
-    resolve("phantoms:33", Settings(home=home))
+    phantoms_in(home, 33)
     monkeypatch.setenv("COVIDCORE_DATA", str(folder))
     app = open_page("explore")
     assert app.header[0].value == "mine"
@@ -91,8 +92,8 @@ def test_markup_in_names_is_shown_as_it_is(home: Path, open_page, tmp_path: Path
 
 
 def test_links_select_and_are_kept(home: Path, open_page) -> None:
-    first = resolve("phantoms:30", Settings(home=home))
-    resolve("phantoms:33", Settings(home=home))
+    first = phantoms_in(home, 30)
+    phantoms_in(home, 33)
     app = open_page("explore")
     assert app.header[0].value == "phantoms\\-33"
     app = open_page("explore", dataset=first.fingerprint[:8])

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from filelock import FileLock
 
-from covidcore.config import Settings
 from covidcore.data.sources import resolve
 from covidcore.jobs.estimate import probe_lock
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.rates import RateFile, Rates, cost_key, reading_key
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS
+from tests.once import phantoms_in
 from tests.pages.conftest import click, texts
 
 QUICK = PRESETS["quick"].recipe
@@ -190,7 +190,7 @@ def test_run_that_was_cancelled_is_resumed(trained, open_page) -> None:
 
 def test_estimate_stands_on_the_cards(home, open_page) -> None:
     """Known for those that cost the same; the others say that it is not."""
-    dataset = resolve("phantoms:60", Settings(home=home))
+    dataset = phantoms_in(home, 60)
     file = RateFile(home)
     file.keep(cost_key(QUICK), Rates(10.0, 1.0, 0.5, None, 0.01, 0.01, 0.1, "fp32"))
     file.keep_reading(reading_key(dataset.fingerprint, 224), 0.01)
@@ -202,7 +202,7 @@ def test_estimate_stands_on_the_cards(home, open_page) -> None:
 
 
 def test_page_does_not_wait_for_the_probe(home, open_page) -> None:
-    resolve("phantoms:30", Settings(home=home))
+    phantoms_in(home, 30)
     with FileLock(probe_lock(home)):
         seen = texts(open_page("train"))
     assert seen.count(":material/schedule: measuring") == len(PRESETS)
@@ -352,7 +352,7 @@ def test_selection_ends_with_the_rows_it_was_of(waiting, open_page) -> None:
 
 
 def test_no_runs_yet_says_how_to_begin(home, open_page) -> None:
-    resolve("phantoms:30", Settings(home=home))
+    phantoms_in(home, 30)
     app = open_page("train")
     assert "No runs yet" in texts(app)
     assert "Train" in labels(app)
