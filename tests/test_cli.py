@@ -357,7 +357,7 @@ def test_evaluate_on_another_dataset(ask: Ask, run: Run, short: Trained, tmp_pat
     assert document["test_opened"] == 1
     status, out, _ = run(*arguments)  # by name: one class is the run's but for case
     assert status == 0
-    assert "set aside" in out
+    assert "Set aside" in out
     assert "left out, as their classes are not mapped: 5 <b>, 4 pneumonia" in out
     assert "shown 2 times" in out
     assert DISCLAIMER in out
@@ -517,7 +517,10 @@ def test_doctor_says_that_a_home_can_not_be_written_to(
         (("train", "phantoms:9", "--set", "colour=red"), "colour"),
         (("train", "phantoms:9", "--set", "epochs=0"), "epochs is 0"),
         (("train", "phantoms:9", "--set", "weights=/no/file.pth"), "/no/file.pth"),
-        (("train", "phantoms:9", "--set", "weights=radiographs"), "radiographs"),
+        (
+            ("train", "phantoms:9", "--set", "weights=radiographs", "--set", "arch=resnet34"),
+            "radiographs",
+        ),
         (("train", "phantoms:9", *SMALL, "--set", "exclude_sources=X"), "X"),
         (("train", "/nowhere/at/all", "--grid", "nonsense"), "nonsense"),
         (("train", "/nowhere/at/all", "--grid", "seed=0", "--grid", "seed=1"), "seed twice"),
@@ -533,7 +536,7 @@ def test_doctor_says_that_a_home_can_not_be_written_to(
         (("move", "0123", "1"), "0123"),
         (("evaluate", "0123"), "0123"),
         (("evaluate", "latest"), "no finished run"),
-        (("evaluate", "shipped"), "without a trained model"),
+        (("evaluate", "shipped"), "an imported model: it has no test images"),
         (("predict", "latest", "x.png"), "no finished run"),
         (("predict", "../../etc", "x.png"), "../../etc"),
     ],

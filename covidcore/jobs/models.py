@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidcore.errors import RunError
+from covidcore import storage
+from covidcore.errors import DataError, RunError
 from covidcore.jobs.folder import RunFolder, State
+from covidcore.wording import interval, percent
 
 if TYPE_CHECKING:
     from covidcore.jobs.store import RunStore
@@ -45,8 +47,27 @@ def check_tested(folder: RunFolder) -> None:
     if folder.is_imported():
         raise RunError(
             f"{folder.run} is an imported model: it has no test images, and so no figures, of its "
-            f"own. Score it on labelled images: evaluate {folder.run} --on DATASET."
+            f"own. {figures_in_words(folder)}Score it on labelled images: evaluate {folder.run} "
+            "--on DATASET."
         )
+
+
+def stated_figures(folder: RunFolder) -> dict[str, Any]:
+    """The test figures that a model's contract states; empty where it states none."""
+    try:
+        found = storage.read_json(folder.contract).get("figures")
+        return dict(found) if found["n"] > 0 and len(found["accuracy_ci"]) == 2 else {}
+    except (DataError, AttributeError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def figures_in_words(folder: RunFolder) -> str:
+    """A sentence on them, and a space; empty where there are none."""
+    one = stated_figures(folder)
+    if not one:
+        return ""
+    right = f"{percent(one['accuracy'])} ({interval(one['accuracy_ci'])})"
+    return f"Its contract states that it was right on {right} of {one['n']:,} test images. "
 
 
 def recipe_of(job: Mapping[str, Any], run: str) -> dict[str, Any]:
