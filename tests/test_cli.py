@@ -62,6 +62,8 @@ SMALL = [
     *("--set", "epochs=1", "--set", "precision=fp32", "--set", "threads=1"),
 ]
 
+RESNET34 = ["--set", "arch=resnet34"]
+
 Run = Callable[..., tuple[int, str, str]]
 Ask = Callable[..., tuple[int, Any]]
 
