@@ -16,7 +16,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from covidcore import storage
-from covidcore.data.duplicates import standardised
+from covidcore.data.comparing import standardised
 from covidcore.errors import CheckpointError
 from covidcore.inference.looks import grey_statistics
 from covidcore.inference.memory import SIDE, Memory, thumbnail
