@@ -55,7 +55,8 @@ def all_curves(run: str, home: Path) -> dict[str, curves.Curve]:
 @st.cache_data(max_entries=8, show_spinner="Looking for copies")
 def marks(run: str, dataset: str, home: Path) -> dict[str, str]:
     """Which images have a copy among the run's images, in a few words."""
-    return copies(shared.open_dataset(dataset, home).index, shared.store().split(run))
+    found = shared.open_dataset(dataset, home)
+    return copies(found.index, shared.store().split(run), found.near_pairs)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

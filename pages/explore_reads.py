@@ -58,7 +58,7 @@ def copies(fingerprint: str, home: Path) -> gallery.Copies:
     dataset = shared.open_dataset(fingerprint, home)
     audited = audit.measured(dataset, home)
     pictures = (
-        near_duplicate_groups(dataset.index)
+        near_duplicate_groups(dataset.index, dataset.near_pairs)
         if audited is None
         else picture_ids(dataset.index, audited["near_pairs"])
     )

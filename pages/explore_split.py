@@ -78,7 +78,8 @@ def _source(name: str) -> str:
 @st.cache_resource(max_entries=4, show_spinner="Comparing every image with every other")
 def pictures(fingerprint: str, home: Path) -> Any:
     """A number an image; copies share one. Depends on the dataset alone."""
-    return near_duplicate_groups(shared.open_dataset(fingerprint, home).index)
+    dataset = shared.open_dataset(fingerprint, home)
+    return near_duplicate_groups(dataset.index, dataset.near_pairs)
 
 
 @st.cache_data(max_entries=32, show_spinner="Dealing the images")

@@ -135,7 +135,7 @@ def _measure(dataset: Dataset, home: "Path", progress: Progress | None) -> dict[
     started = time.monotonic()
     index = dataset.index
     stages = iter([_stage(progress, *ends) for ends in pairwise([0, *_STAGES.values()])])
-    same = repeated(index, next(stages))
+    same = repeated(index, next(stages), dataset.near_pairs)
     pictures = picture_ids(index, same["near_pairs"])
     pixels = pixel_array(dataset, SIZE, home, next(stages))
     seen = look(pixels, next(stages))

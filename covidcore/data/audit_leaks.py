@@ -15,6 +15,8 @@ from covidcore.data.split import GROUPINGS, SPLITS, parse_fractions, split
 from covidcore.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 
@@ -51,18 +53,21 @@ class SplitSettings:
         return storage.sha256_bytes(storage.canonical_json(value))[:16]
 
 
-def repeated(index: "pd.DataFrame", progress: Progress | None = None) -> dict[str, Any]:
+def repeated(
+    index: "pd.DataFrame", progress: Progress | None = None, kept: "Path | None" = None
+) -> dict[str, Any]:
     """Which files are the same picture.
 
     ``exact_duplicates``: groups of files that agree to the pixel. ``near_duplicates``: groups of
     pictures linked by near duplicates, each given by the first file that shows it, so that groups
     of exact copies alone are not among them. ``near_pairs``: first, second, mirrored, correlation:
     the closest links that hold each group together, one less than it has pictures, so that a
-    thousand copies are not half a million pairs. All in order of the files.
+    thousand copies are not half a million pairs. All in order of the files. ``kept``: see
+    `duplicates.near_duplicate_pairs`.
     """
     distinct = index.drop_duplicates("pixel_sha256").reset_index(drop=True)
     files = distinct["file"].to_numpy()
-    pairs = closest(len(distinct), near_duplicate_pairs(distinct, progress))
+    pairs = closest(len(distinct), near_duplicate_pairs(distinct, progress, kept))
     groups = connected(len(distinct), pairs.first, pairs.second)
     return {
         "exact_duplicates": _together(index["file"].to_numpy(), index["pixel_sha256"].to_numpy()),
@@ -163,7 +168,7 @@ def deal(
     if gone:
         raise DataError(f"Without these sources, class “{gone[0]}” has no images left.")
     met = None if seen is None else seen[stays.to_numpy()]
-    table = split(kept, chosen.split, chosen.seed, chosen.group_by, met)
+    table = split(kept, chosen.split, chosen.seed, chosen.group_by, met, dataset.near_pairs)
     return table.assign(source=kept["source"].to_numpy())
 
 

@@ -32,6 +32,8 @@ _COLUMNS = (
     *("file", "label", "source", "group", "width", "height", "mode", "bytes"),
     *("sha256", "pixel_sha256", "dhash", "thumbnail", "mask", *_PERSON),
 )
+_APART = ("index", "near_pairs")
+_NEAR_PAIRS = "near-pairs.npz"
 _STORED = ("name", "layout", "synthetic", "ignored", "duplicates", "seconds")
 
 
@@ -58,6 +60,8 @@ class Dataset:
     unreadable: list[tuple[str, str]] = field(default_factory=list, repr=False)
     duplicates: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    near_pairs: Path | None = field(default=None, repr=False)
+    """Where the near duplicates among its images are kept (`kept_pairs`)."""
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``scan`` in the contract."""
@@ -196,6 +200,7 @@ def _opened(folder: Path) -> Dataset:
         return Dataset(
             fingerprint=folder.name,
             root=Path(about["root"]),
+            near_pairs=folder / _NEAR_PAIRS,
             classes=tuple(about["classes"]),
             ignored_files=[(file, reason) for file, reason in about["ignored_files"]],
             unreadable=[(file, reason) for file, reason in about["unreadable"]],
@@ -255,6 +260,7 @@ def _count(ignored: list[Ignored], kind: str) -> int:
 def _stored(home: Path, dataset: Dataset) -> Dataset:
     """Write what later calls open by fingerprint; an index that is there already is left alone."""
     folder = dataset_folder(home, dataset.fingerprint)
+    dataset = replace(dataset, near_pairs=folder / _NEAR_PAIRS)
     try:
         before = _opened(folder)
     except DataError:
@@ -264,11 +270,11 @@ def _stored(home: Path, dataset: Dataset) -> Dataset:
     else:  # new, damaged, or masks were added
         from covidcore.data.duplicates import count_duplicates
 
-        duplicates = count_duplicates(dataset.index)
+        duplicates = count_duplicates(dataset.index, dataset.near_pairs)
         storage.write_table(folder / "index.parquet", dataset.index)
     dataset = replace(dataset, duplicates=duplicates)
     counts = dataset.index["label"].value_counts()
-    about = {key: value for key, value in dataset.__dict__.items() if key != "index"}
+    about = {key: value for key, value in dataset.__dict__.items() if key not in _APART}
     about["classes"] = {name: int(counts[name]) for name in dataset.classes}
     storage.write_json(folder / "dataset.json", about)
     return dataset

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from covidcore.data.duplicates import CORRELATION, THUMBNAIL, standardised, thumbnail
+from covidcore.data.comparing import CORRELATION, standardised
+from covidcore.data.duplicates import THUMBNAIL, thumbnail
 from covidcore.data.phantom_canvas import Field, Grey, Mask
 
 _APART = 0.98

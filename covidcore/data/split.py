@@ -6,6 +6,8 @@ from covidcore import storage
 from covidcore.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -43,6 +45,7 @@ def split(
     seed: int = 0,
     group_by: str = "patient",
     seen: "NDArray[np.bool_] | None" = None,
+    kept: "Path | None" = None,
 ) -> "pd.DataFrame":
     """Deal the images of an index into train, val and test.
 
@@ -53,6 +56,7 @@ def split(
     its share of the group's classes: so every class is spread as the fractions say. A group of
     which some image was ``seen`` ``(N,)``, by the weights that training starts from, goes into the
     training set; the others are then dealt until validation and test have their share, if they can.
+    ``kept``: see `duplicates.near_duplicate_pairs`.
 
     Returns the columns file, label, group, split. Raises: DataError where a class has too few
     groups for one in each set.
@@ -60,7 +64,7 @@ def split(
     import numpy as np
 
     shares = np.array(parse_fractions(fractions))
-    groups = group_ids(index, group_by)
+    groups = group_ids(index, group_by, kept)
     labels, classes = index["label"].factorize(sort=True)
     counts = np.zeros((groups.max() + 1, len(classes)), dtype=np.int64)
     np.add.at(counts, (groups, labels), 1)
@@ -108,8 +112,13 @@ def _deal(
     return chosen
 
 
-def group_ids(index: "pd.DataFrame", group_by: str) -> "NDArray[np.int64]":
-    """A number a row; rows that must stay together share one."""
+def group_ids(
+    index: "pd.DataFrame", group_by: str, kept: "Path | None" = None
+) -> "NDArray[np.int64]":
+    """A number a row; rows that must stay together share one.
+
+    ``kept``: see `duplicates.near_duplicate_pairs`.
+    """
     import numpy as np
 
     if group_by == "none":
@@ -120,9 +129,9 @@ def group_ids(index: "pd.DataFrame", group_by: str) -> "NDArray[np.int64]":
     if group_by == "near_duplicates":
         from covidcore.data.duplicates import near_duplicate_groups
 
-        return near_duplicate_groups(index)
+        return near_duplicate_groups(index, kept)
     if group_by == "both":
-        return linked(group_ids(index, "patient"), group_ids(index, "near_duplicates"))
+        return linked(group_ids(index, "patient"), group_ids(index, "near_duplicates", kept))
     raise RecipeError(f"“{group_by}” is not a way to group: use {', '.join(GROUPINGS)}.")
 
 

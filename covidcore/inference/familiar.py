@@ -18,7 +18,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from covidcore import storage
-from covidcore.data.duplicates import standardised
+from covidcore.data.comparing import standardised
 from covidcore.data.known import load as load_known
 from covidcore.errors import CheckpointError, DataError
 from covidcore.inference.hashed import Hashed

@@ -10,7 +10,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from covidcore.data.duplicates import THUMBNAIL, Looks
+from covidcore.data.comparing import Looks
+from covidcore.data.duplicates import THUMBNAIL
 from covidcore.data.known import BITS, DISTANCE, KnownImages, signs
 from covidcore.inference.memory import CUTS, SIDE, thumbnail
 

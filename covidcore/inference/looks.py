@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from covidcore.data.duplicates import standardised
+from covidcore.data.comparing import standardised
 
 Values = NDArray[np.floating[Any]]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from covidcore.data.duplicates import Looks, standardised
+from covidcore.data.comparing import Looks, standardised
 
 SIDE = 32
 """Pixels a side of a thumbnail: 1 KB an image."""

@@ -50,6 +50,6 @@ def leak_ledger(store: "RunStore", run: str, dataset: "Dataset") -> list[dict[st
     Raises: RunError where the run is not done or damaged, DataError where the dataset is another.
     """
     table = store.predictions(run)
-    pictures = group_ids(dataset.index, "near_duplicates")
+    pictures = group_ids(dataset.index, "near_duplicates", dataset.near_pairs)
     known = known_from_training(dataset.index, store.split(run), pictures)
     return ledger(table[table["split"] == "test"], known)

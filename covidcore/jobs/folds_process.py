@@ -56,7 +56,7 @@ def examine(store: RunStore, run: str, count: int, repeats: int, report: Report)
     report("Looking for copies", 0, 0)
     leaks = leak_ledger(store, run, dataset)
     subject = subject_of(store, run, dataset, report)
-    groups = {way: group_ids(subject.rows, way) for way in ways}
+    groups = {way: group_ids(subject.rows, way, dataset.near_pairs) for way in ways}
     fold = {
         way: folds.deal(subject.truth, groups[way], count, repeats, recipe.seed, subject.classes)
         for way in ways

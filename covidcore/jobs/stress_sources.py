@@ -29,7 +29,7 @@ def leave_one_out(store: "RunStore", run: str, dataset: Dataset, report: Report)
     index = dataset.index
     used = index[index["file"].isin(store.split(run)["file"])]
     sources = used["source"].tolist()
-    groups = group_ids(used.reset_index(drop=True), "both")
+    groups = group_ids(used.reset_index(drop=True), "both", dataset.near_pairs)
     classes = tuple(store.job(run)["classes"])
     truth = class_positions(used["label"], classes)
     try:

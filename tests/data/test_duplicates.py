@@ -3,15 +3,16 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from covidcore.data import duplicates
+from covidcore.data import comparing, duplicates
+from covidcore.data.comparing import NearPairs
 from covidcore.data.duplicates import (
-    NearPairs,
     closest,
     connected,
     count_duplicates,
@@ -121,7 +122,7 @@ def test_every_pair_is_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> N
     planted = [(n, n + 40, False) for n in range(30)]
     planted += [(n, n + 70, True) for n in range(5)] + [(n + 40, n + 70, True) for n in range(5)]
     assert whole == sorted(planted)
-    monkeypatch.setattr(duplicates, "_BLOCK", 300)
+    monkeypatch.setattr(comparing, "_BLOCK", 300)
     monkeypatch.setattr(duplicates, "_compared", {})
     assert pairs(index) == whole
 
@@ -224,18 +225,18 @@ def test_what_was_compared_last_is_remembered(
 ) -> None:
     monkeypatch.setattr(duplicates, "_compared", {})
     asked: list[int] = []
-    compare = duplicates._compare
+    compare = duplicates.compare
 
-    def counted(index: pd.DataFrame, progress: object) -> duplicates.NearPairs:
-        asked.append(len(index))
-        return compare(index, None)
+    def counted(levels: np.ndarray, *rest: Any) -> NearPairs:
+        asked.append(len(levels))
+        return compare(levels, *rest)
 
-    monkeypatch.setattr(duplicates, "_compare", counted)
+    monkeypatch.setattr(duplicates, "compare", counted)
     first, second, third = (index_of(*chests[at : at + 9], chests[at]) for at in (0, 1, 2))
     second = index_of(*chests[:9], chests[3])
     found = near_duplicate_pairs(first)
     assert near_duplicate_pairs(first.assign(label="a")) is found
-    assert asked == [10]
+    assert asked == [9]  # pictures, one of which is there twice
     assert pairs(second) == [(3, 9, False)]
     near_duplicate_pairs(third)
     assert len(asked) == 3 and len(duplicates._compared) == 2

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covidcore.data.duplicates import near_duplicate_pairs, standardised, thumbnails
+from covidcore.data.comparing import standardised
+from covidcore.data.duplicates import near_duplicate_pairs, thumbnails
 from covidcore.data.index import Dataset, scan
 from covidcore.data.neighbours import neighbours
 from covidcore.data.phantoms import PhantomSpec, write
