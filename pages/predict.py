@@ -14,7 +14,7 @@ from covidcore.inference.gate import NEGATIVE
 from covidcore.inference.table import as_csv, as_table
 from covidcore.show import memory
 from covidcore.wording import markdown, percent, visible
-from pages import shared, shared_demo, shared_model
+from pages import shared, shared_choice, shared_demo, shared_model
 
 MOST_FILES = 50
 LIMITS = Limits()
@@ -95,7 +95,7 @@ def card(key: str, data: bytes, said: dict[str, Any]) -> None:
 def draw() -> None:
     """Uploads, and what the run says to them."""
     with shared.frame("Predict", "Let a run answer about images of your own. They are not stored."):
-        run = shared.pick_finished_run()
+        run = shared_choice.pick_finished_run()
         if run is None:
             return
         uploads, anyway = ask()
