@@ -88,7 +88,10 @@ def about_runs(runs: list[RunInfo], every: list[RunInfo]) -> str:
     else:
         text = f"{len(runs)} so far, none under way." if runs else "None yet."
     others = sum(not run.state.ended for run in every) - len(busy)
-    return text + (f"  \nOf other datasets {others} under way." if others else "")
+    if others:
+        what = "run of another dataset is" if others == 1 else "runs of other datasets are"
+        text += f"  \n{others} {what} under way."
+    return text
 
 
 def about(run: RunInfo) -> str:

@@ -34,6 +34,7 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
     *("training/recipe", "model/weights", "inference/table"),
+    *("inference/alike", "inference/kept", "inference/meaning", "inference/pictures"),
     *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
     *("show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
@@ -45,7 +46,7 @@ NO_TORCH = (
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
     *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
     *("lean", "limits", "upload_guard", "inference/turns", "jobs/demo", "jobs/demo_process"),
-    *("jobs/stress", "jobs/removal"),
+    *("jobs/stress", "jobs/removal", "jobs/alike"),
 )
 
 

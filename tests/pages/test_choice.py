@@ -117,4 +117,4 @@ def test_what_is_under_way_elsewhere_is_told(two, open_page) -> None:
     other.write_status(State.QUEUED, order="1", attempt=9)
     app = open_page("", dataset=old[:12])
     assert "1 so far, none under way" in texts(app)
-    assert "Of other datasets 1 under way" in texts(app)
+    assert "1 run of another dataset is under way" in texts(app)
