@@ -6,6 +6,7 @@ failed or was cancelled, 130 interrupted.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from covidcore import (
 )
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.split import GROUPINGS
-from covidcore.errors import CovidcoreError
+from covidcore.errors import CovidcoreError, RunError
 from covidcore.show import Answer
 from covidcore.wording import visible
 
@@ -171,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
+    from covidcore.inference.meaning import matrix_of_test, meanings
     from covidcore.inference.predictor import Predictor
     from covidcore.inference.table import as_csv, as_table
     from covidcore.jobs.models import model_folder
@@ -185,7 +187,12 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     items = ((str(path), path) for path in walk(options.file))
     found = predictor.predict(items, point, anyway=options.anyway, invert=options.invert)
     if options.csv:
-        storage.write_text(options.csv, as_csv(as_table(found, predictor.classes)))
+        meant = {}
+        with contextlib.suppress(RunError):  # its results are damaged; the model is not
+            matrix = matrix_of_test(store.predictions(run), predictor.classes, point)
+            meant = meanings(matrix, predictor.classes)
+        table = as_table(found, predictor.classes, meant, run, point)
+        storage.write_text(options.csv, as_csv(table))
     if predictor.missing:
         print(predictor.missing, file=sys.stderr)
     return found, answers(found), 0

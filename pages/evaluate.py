@@ -20,6 +20,7 @@ from pages import (
     evaluate_stress,
     evaluate_subgroups,
     shared,
+    shared_choice,
 )
 
 VIEWS: dict[str, Callable[[RunInfo], None]] = {
@@ -39,7 +40,7 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
 def draw() -> None:
     """The run that is chosen, by one of the views."""
     with shared.frame("Evaluate", "How often a run is right on test images that it never saw."):
-        run = shared.pick_finished_run()
+        run = shared_choice.pick_finished_run()
         if run is None:
             return
         if run.imported:

@@ -108,8 +108,11 @@ def thresholds(run: RunInfo, classes: list[str]) -> Limits:
 
 def gallery(run: RunInfo, images: pd.DataFrame, key: str) -> None:
     """Images with what is said of them; columns file and, each optional word, ``line:<n>``."""
-    home = shared.settings().home
-    dataset = shared.open_dataset(run.dataset, home)
+    try:
+        dataset = shared.open_dataset(run.dataset, shared.settings().home)
+    except DataError as error:  # their names and figures are still there, to take away
+        st.info(markdown(error), icon=":material/info:")
+        return
     position = dict(zip(dataset.index["file"], dataset.index.index, strict=True))
     pixels = shared.pixels(dataset)
     lines = [name for name in images if str(name).startswith("line:")]

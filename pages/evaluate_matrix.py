@@ -1,5 +1,6 @@
 """The confusion matrix, the figures read off it, and the images behind each of its cells."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import streamlit as st
 from covidcore import chart_evaluation, charts
 from covidcore.chart_evaluation import Share
 from covidcore.chart_files import matrix_png, matrix_svg
+from covidcore.errors import DataError
 from covidcore.evaluation import operating
 from covidcore.evaluation.operating import OperatingPoint
 from covidcore.evaluation.predictions import cell
@@ -206,7 +208,9 @@ def _images(run: RunInfo, report: dict[str, Any], limits: parts.Limits) -> None:
             shared.results(run.run, home)[1], classes, OperatingPoint(dict(limits))
         )
         images = cell(table, truth, predicted)
-        marks = parts.marks(run.run, run.dataset, home)
+        marks: dict[str, str] = {}
+        with contextlib.suppress(DataError):  # the dataset is not here any more
+            marks = parts.marks(run.run, run.dataset, home)
         images["copy"] = [marks.get(file, "") for file in images["file"]]
         st.download_button(
             "Download as CSV", as_csv(images), "cell.csv", "text/csv", disabled=images.empty,

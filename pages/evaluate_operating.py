@@ -9,15 +9,12 @@ from covidcore import chart_evaluation, charts
 from covidcore.errors import CovidcoreError
 from covidcore.evaluation import operating
 from covidcore.evaluation.operating import OperatingPoint
+from covidcore.evaluation.predictive import PREVALENCES
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import interval, markdown, percent
 from pages import evaluate_figures as parts
 from pages import shared
 
-PREVALENCES = (
-    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.24, 0.3),
-    *(0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-)
 COSTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _REFUSED = "_operating_refused"
 

@@ -10,6 +10,7 @@ from pages import (
     explore_overview,
     explore_split,
     shared,
+    shared_choice,
     shared_sources,
 )
 
@@ -28,7 +29,7 @@ def draw() -> None:
     with shared.frame(
         "Explore", "What a dataset holds, where it comes from, and what was left out."
     ):
-        dataset = shared.pick_dataset()
+        dataset = shared_choice.pick_known_dataset(shared.store().list())
         if dataset is None:
             shared.offer_data()
             shared_sources.offer_more()

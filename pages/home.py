@@ -4,10 +4,9 @@ import streamlit as st
 
 from covidcore.data.filenames import KINDS_READ
 from covidcore.data.index import DatasetInfo, known
-from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import duration, markdown, percent
-from pages import shared
+from pages import shared, shared_choice
 
 ABOUT = """
 - **See** what a dataset holds, **train** on this machine in minutes, **read** an honest evaluation,
@@ -25,23 +24,31 @@ def draw() -> None:
         "covidcore", "A workbench for chest-radiograph classifiers you can question."
     ):
         st.markdown(ABOUT + (PUBLIC if shared.settings().demo else PRIVATE))
-        datasets = known(shared.settings().home)
-        if datasets:
-            cards(datasets[0], shared.store().list())
-        else:
+        runs = shared.store().list()
+        fingerprint = shared_choice.pick_dataset(runs)
+        if fingerprint is None:
             st.header("Start with a dataset", anchor=False)
             shared.offer_data()
+            return
+        infos = {info.fingerprint: info for info in known(shared.settings().home)}
+        cards(infos.get(fingerprint), fingerprint, runs)
 
 
-def cards(dataset: DatasetInfo, runs: list[RunInfo]) -> None:
-    """What there is behind each page; the button of what is to be done next stands out."""
-    models = [run for run in runs if run.state is State.DONE]
-    done = [run for run in models if run.tested]
+def cards(dataset: DatasetInfo | None, fingerprint: str, every: list[RunInfo]) -> None:
+    """What there is of a dataset behind each page; the button of what is next stands out.
+
+    ``dataset`` is None where only runs of it are left.
+    """
+    runs = [run for run in every if run.dataset == fingerprint and not run.imported]
+    done = [run for run in runs if run.tested]
+    models = done or any(run.imported for run in every)
     busy = [run for run in runs if not run.state.ended]
     waits = "Waits for a finished run."
+    data = about_data(dataset) if dataset else only_runs(runs)
+    progress = about_runs(runs, every)
     told = (
-        (shared.EXPLORE, "Dataset", about_data(dataset), "Explore the data"),
-        (shared.TRAIN, "Runs", about_runs(runs), "Follow the run" if busy else "Train a model"),
+        (shared.EXPLORE, "Dataset", data, "Explore the data"),
+        (shared.TRAIN, "Runs", progress, "Follow the run" if busy else "Train a model"),
         (shared.EVALUATE, "Evaluation", about(done[0]) if done else waits, "Read the evaluation"),
         (shared.PREDICT, "Prediction", f"For {KINDS_READ}." if models else waits, "Try an image"),
     )
@@ -58,20 +65,33 @@ def cards(dataset: DatasetInfo, runs: list[RunInfo]) -> None:
 
 
 def about_data(dataset: DatasetInfo) -> str:
-    """The dataset that was read last, in Markdown."""
+    """What a dataset holds, in Markdown."""
     classes = ", ".join(f"{markdown(name)} {images:,}" for name, images in dataset.classes.items())
     text = f"**{markdown(dataset.name)}**: {dataset.images:,} images in {classes}"
+    if not dataset.root.exists():
+        text += "  \n:orange-badge[its folder is gone]"
     return text + ("  \n:orange-badge[synthetic phantoms]" if dataset.synthetic else "")
 
 
-def about_runs(runs: list[RunInfo]) -> str:
-    """The run that is under way, or how many there are, in Markdown."""
+def only_runs(runs: list[RunInfo]) -> str:
+    """A dataset that is not here any more, in Markdown."""
+    return f"**{markdown(runs[0].dataset_name)}**  \n:orange-badge[only its runs are left]"
+
+
+def about_runs(runs: list[RunInfo], every: list[RunInfo]) -> str:
+    """The dataset's run that is under way, or how many it has, in Markdown; and others' at work."""
     busy = [run for run in runs if not run.state.ended]
-    if not busy:
-        return f"{len(runs)} so far, none under way." if runs else "None yet."
-    text = f"**{markdown(busy[0].name)}** is {busy[0].state}"
-    left = busy[0].eta_seconds
-    return text + (f", about {duration(left)} to go" if left else "")
+    if busy:
+        text = f"**{markdown(busy[0].name)}** is {busy[0].state}"
+        left = busy[0].eta_seconds
+        text += f", about {duration(left)} to go" if left else ""
+    else:
+        text = f"{len(runs)} so far, none under way." if runs else "None yet."
+    others = sum(not run.state.ended for run in every) - len(busy)
+    if others:
+        what = "run of another dataset is" if others == 1 else "runs of other datasets are"
+        text += f"  \n{others} {what} under way."
+    return text
 
 
 def about(run: RunInfo) -> str:

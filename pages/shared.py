@@ -1,4 +1,4 @@
-"""What several pages share: the router, a page's frame, cached reads, pickers, ways to get data.
+"""What several pages share: the router, a page's frame, cached reads, ways to get data.
 
 Nothing here runs at import, and no function imports torch but ``load_torch``.
 """
@@ -12,7 +12,7 @@ import streamlit as st
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.errors import CovidcoreError, DataError
-from covidcore.wording import markdown, percent, visible
+from covidcore.wording import markdown, visible
 from pages import shared_demo
 from pages.shared_news import announce
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from covidcore.data.index import Dataset
-    from covidcore.jobs.store import RunInfo, RunStore
+    from covidcore.jobs.store import RunStore
 
 ROUTED = "_routed"
 ROOT = Path(__file__).parent.parent
@@ -127,84 +127,19 @@ def choose(name: str, key: str) -> None:
     st.rerun()
 
 
-def pick(name: str, title: str, options: dict[str, str]) -> str | None:
-    """A select box in the sidebar, in step with ``?name=``; ``options``: key -> label.
-
-    A link just followed wins over what was selected before. None where there is no option.
-    """
-    state, shown = st.session_state, f"_{name}_in_link"
-    asked = st.query_params.get(name, "")
-    if asked and asked != state.get(shown):
-        found = [key for key in options if key.startswith(asked)]
-        if found:
-            state[name] = found[0]
-        else:
-            st.warning(f"There is no {title.lower()} “{markdown(asked)}” here.")
-    if not options:
-        return None
-    if state.get(name) not in options:
-        state[name] = next(iter(options))
-    chosen: str = st.sidebar.selectbox(
-        title,
-        list(options),
-        format_func=lambda key: options.get(key, key),
-        key=name,
-        persist_state="session",
-    )
-    state[shown] = link(chosen)
-    if asked != link(chosen):
-        st.query_params[name] = link(chosen)
-    return chosen
-
-
-def pick_dataset() -> "Dataset | None":
-    """The dataset chosen in the sidebar: at first ``COVIDCORE_DATA``'s, else the newest known."""
-    from covidcore.data.index import known
-
-    data = settings().data
-    if data and not st.session_state.setdefault("_data_opened", False):
-        st.session_state["_data_opened"] = True
-        if all(info.root != data for info in known(settings().home)):
-            bring_in(str(data))
-    infos = sorted(known(settings().home), key=lambda info: info.root != data)
-    options = {
-        info.fingerprint: f"{visible(info.name)} · {info.images:,} images · {info.fingerprint[:6]}"
-        for info in infos
-    }
-    fingerprint = pick("dataset", "Dataset", options)
-    return open_dataset(fingerprint, settings().home) if fingerprint else None
-
-
-def pick_run(runs: "list[RunInfo]") -> "RunInfo | None":
-    """The run chosen in the sidebar, the newest at first."""
-    options = {run.run: f"{visible(run.name)} · {_standing(run)}{run.run[:6]}" for run in runs}
-    chosen = pick("run", "Run", options)
-    return next((run for run in runs if run.run == chosen), None)
-
-
-def _standing(run: "RunInfo") -> str:
-    """What tells runs of one name apart; the name of an imported model says it all."""
-    if run.imported:
-        return ""
-    return f"{run.state if run.accuracy is None else percent(run.accuracy)} · "
-
-
-def pick_finished_run() -> "RunInfo | None":
-    """As ``pick_run``, of those that are done; the way to a first one where there is none."""
-    from covidcore.jobs.folder import State
-
-    run = pick_run([run for run in store().list() if run.state is State.DONE])
-    if run is None:
-        st.info("There is no finished run yet: train one first.")
-        st.page_link(TRAIN, label="Train a model", icon=":material/model_training:")
-    return run
-
-
 @st.cache_resource(max_entries=4, show_spinner="Opening the dataset")
 def open_dataset(fingerprint: str, home: Path) -> "Dataset":
-    """A known dataset; shared by all sessions, so never change it."""
-    from covidcore.data.index import load
+    """A known dataset; shared by all sessions, so never change it.
 
+    Raises: DataError where it is not here any more.
+    """
+    from covidcore.data.index import known, load
+
+    if all(info.fingerprint != fingerprint for info in known(home)):
+        raise DataError(
+            f"The dataset {fingerprint[:6]} is not here any more, only what was made of it: read "
+            "its folder again to see its images."
+        )
     return load(fingerprint, home)
 
 
@@ -229,12 +164,15 @@ def thumbnail(image: "NDArray[np.uint8]", file: str, *lines: str) -> None:
 
 
 @contextmanager
-def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that appears with the first report and is gone when the work is done."""
+def progress_bar(text: str, every: int = 20) -> Iterator[Callable[[int, int], None]]:
+    """A bar that appears with the first report and is gone when the work is done.
+
+    It is drawn at every so manieth report, as each costs a message to the browser.
+    """
     place = st.empty()
 
     def report(done: int, total: int) -> None:
-        if done % 20 == 0 or done == total:
+        if done % every == 0 or done == total:
             place.progress(done / max(total, 1), f"{text}: {done:,} of {total:,}")
 
     try:

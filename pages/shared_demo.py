@@ -167,9 +167,7 @@ def at_once(usual: int) -> int:
     return min(usual, desk().limits["images"].each.burst) if is_demo() else usual
 
 
-def in_turn(
-    items: list[Any], answer: Callable[[list[Any]], list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
+def in_turn(items: list[Any], answer: Callable[[list[Any]], list[Any]]) -> list[Any]:
     """What ``answer`` says to the items; in a demo a few at a time, one visitor after another.
 
     While others are before one, the place is shown. Raises: Busy, saying when to try again.

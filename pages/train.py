@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import shared, train_new, train_runs, train_sweeps
+from pages import shared, shared_choice, train_new, train_runs, train_sweeps
 
 
 def draw() -> None:
@@ -11,12 +11,12 @@ def draw() -> None:
     with shared.frame(
         "Train", "Choose a recipe; it runs in the background, also when this is closed."
     ):
-        dataset = shared.pick_dataset()
+        infos = store.list()
+        dataset = shared_choice.pick_known_dataset(infos)
         if dataset is None:
             shared.offer_data()
             return
-        infos = store.list()
-        run = shared.pick_run(infos)
+        run = shared_choice.pick_run([run for run in infos if run.dataset == dataset.fingerprint])
         # While something is under way these parts are drawn anew by themselves; when it has ended,
         # the frame draws the whole page again, and they rest.
         every = "2s" if any(not info.state.ended for info in infos) else None

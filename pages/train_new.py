@@ -84,7 +84,7 @@ def planned(
 
 def new_run(store: RunStore, dataset: Dataset, infos: list[RunInfo]) -> None:
     """Cards, fields and the button; measures in the background what is not known yet."""
-    st.header("New run", anchor=False)
+    st.header(f"New run on {markdown(dataset.name)}", anchor=False)
     settings = store.settings
     chosen = st.session_state.setdefault("preset", next(iter(PRESETS)))
     idle = all(info.state is not State.RUNNING for info in infos)

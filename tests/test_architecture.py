@@ -42,6 +42,7 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
     *("training/recipe", "model/weights", "inference/table"),
+    *("inference/alike", "inference/kept", "inference/meaning", "inference/pictures"),
     *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
     *("cli_models", "jobs/models", "jobs/exports", "jobs/imports"),
     *("show", "doctor"),
@@ -54,7 +55,7 @@ NO_TORCH = (
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
     *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
     *("lean", "limits", "upload_guard", "inference/turns", "jobs/demo", "jobs/demo_process"),
-    *("jobs/stress", "jobs/removal"),
+    *("jobs/stress", "jobs/removal", "jobs/alike"),
 )
 
 

@@ -11,6 +11,12 @@ from typing import TypedDict
 from covidcore.errors import DataError
 from covidcore.proportions import check_confidence
 
+PREVALENCES = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.24, 0.3),
+    *(0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+)
+"""Shares that a person may choose from."""
+
 
 class PredictiveValues(TypedDict):
     """Shares in [0, 1] with intervals."""

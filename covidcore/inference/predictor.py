@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,16 @@ class _Looked:
     refusal: Refusal | None
 
 
+class Watcher(Protocol):
+    """Sees on the way what an answer does not keep, so that no file is opened twice."""
+
+    def saw(self, name: str, pixels: NDArray[np.uint8]) -> None:
+        """A file that was opened: its grey pixels ``(H, W)``, turned round where that was asked."""
+
+    def felt(self, name: str, features: NDArray[np.float32]) -> None:
+        """What the network makes of it before its head, ``(F,)``."""
+
+
 class Predictor:
     """One loaded checkpoint. May be used by many threads; one forward pass runs at a time."""
 
@@ -52,7 +62,7 @@ class Predictor:
         self.model, self.contract, self.known = model, contract, known
         self.classes = contract.classes
         self._body, self._head = network.cut(model, contract.arch, "head")
-        self._turn = threading.Semaphore(1)
+        self.turn = threading.Semaphore(1)
 
     @classmethod
     def open(cls, folder: Path) -> "Predictor":
@@ -85,25 +95,32 @@ class Predictor:
         point: OperatingPoint | None = None,
         anyway: bool = False,
         invert: bool = False,
+        watcher: Watcher | None = None,
     ) -> list[dict[str, Any]]:
         """Answer about ``(name, path or bytes)`` items, in order: the contract's ``predict``.
 
         With an operating point its thresholds decide; an answer that is not the most probable
         class says so among its warnings. With ``anyway`` there is an answer also where the gate
         refuses, beside the refusal; not where there are no pixels. ``invert`` asks about negatives.
+        ``watcher`` is told of each item by its name.
         """
         rule = point or OperatingPoint()
         return [
             answer
             for batch in _batched(items, BATCH)
-            for answer in self._answers(batch, rule, anyway, invert)
+            for answer in self._answers(batch, rule, anyway, invert, watcher)
         ]
 
     def _answers(
-        self, items: Sequence[Item], rule: OperatingPoint, anyway: bool, invert: bool
+        self,
+        items: Sequence[Item],
+        rule: OperatingPoint,
+        anyway: bool,
+        invert: bool,
+        watcher: Watcher | None,
     ) -> list[dict[str, Any]]:
         started = time.perf_counter()
-        looked = [self._look(source, invert) for _, source in items]
+        looked = [self._look(item, invert, watcher) for item in items]
         asked = [
             one.square
             for one in looked
@@ -115,7 +132,9 @@ class Predictor:
             refusal = one.refusal
             answer: dict[str, Any] = {}
             if one.square is not None and (anyway or refusal is None):
-                chances, excess = next(judged)
+                chances, excess, features = next(judged)
+                if watcher:
+                    watcher.felt(name, features)
                 refusal = refusal or gate.check_features(excess)
                 if anyway or refusal is None:
                     answer = self._answered(chances, rule)
@@ -125,13 +144,15 @@ class Predictor:
         each = (time.perf_counter() - started) * 1000 / len(items)
         return [{**answer, "milliseconds": round(each, 1)} for answer in answers]
 
-    def _look(self, source: Path | bytes, invert: bool) -> _Looked:
+    def _look(self, item: Item, invert: bool, watcher: Watcher | None) -> _Looked:
         """Open a file and look at its greys."""
         try:
-            found = decode(source)
+            found = decode(item[1])
         except DecodeError as error:
             return _Looked(None, Refusal(error.code, str(error)))
         pixels = 255 - found.pixels if invert else found.pixels
+        if watcher:
+            watcher.saw(item[0], pixels)
         square = resize(pixels, self.contract.preprocessing.image_size)
         refusal = gate.check(pixels, found.colour)
         if refusal is None and self.known:
@@ -140,24 +161,30 @@ class Predictor:
 
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Calibrated probabilities ``(N, C)`` of grey images ``(H, W)`` of any size."""
-        return np.array([chances for chances, _ in self._ask(images)]).reshape(
+        return np.array([chances for chances, _, _ in self._ask(images)]).reshape(
             len(images), len(self.classes)
         )
 
+    def features(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """What the network makes of grey images ``(H, W)`` before its head, ``(N, F)``."""
+        return np.stack([features for _, _, features in self._ask(images)])
+
     @torch.inference_mode()
-    def _ask(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float64], float]]:
-        """Probabilities ``(C,)`` of each image, and its distance in thresholds, in one pass."""
+    def _ask(
+        self, images: Sequence[NDArray[np.uint8]]
+    ) -> list[tuple[NDArray[np.float64], float, NDArray[np.float32]]]:
+        """Of each image probabilities ``(C,)``, distance in thresholds and features ``(F,)``."""
         if not images:
             return []
         batch = preprocess(images, self.contract.preprocessing)
-        with self._turn:
+        with self.turn:
             features = self._body(batch)
             logits = self._head(features).double().numpy()
         excess = [0.0] * len(images)
         if self.known:
             excess = self.known.features.excess(features.numpy()).tolist()
         chances = softmax(logits, self.contract.temperature)
-        return list(zip(chances, excess, strict=True))
+        return list(zip(chances, excess, features.numpy(), strict=True))
 
     def _answered(self, probabilities: NDArray[np.float64], rule: OperatingPoint) -> dict[str, Any]:
         """What an answer has that a refusal has not."""

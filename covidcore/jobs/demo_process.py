@@ -20,6 +20,7 @@ from covidcore.data.index import Dataset
 from covidcore.data.pixels import pixel_array
 from covidcore.data.sources import make_phantoms
 from covidcore.errors import DataError, RunError
+from covidcore.jobs.alike import Search
 from covidcore.jobs.demo import DEMO_PRESETS, Rules
 from covidcore.jobs.folder import State
 from covidcore.jobs.imports import own_model
@@ -87,6 +88,8 @@ def prepare(settings: Settings, work: Task, images: int = DEMO_PHANTOMS) -> None
     pixel_array(dataset, _SIZE, settings.home, lambda *at: said("Reading every image once", *at))
     audit(dataset, settings.home, progress=lambda *at: said(audit_step(at[0]), *at))
     run = _train(settings, dataset, work)
+    said("Looking at validation images")
+    _look_at_validation_images(settings, run)
     said("Training the folds")
     from covidcore.jobs.folds_process import main as cross_validate  # which imports torch
 
@@ -106,6 +109,15 @@ def _train(settings: Settings, dataset: Dataset, work: Task) -> str:
     if now.state is not State.DONE:
         raise DataError(f"The demo's run is {now.state}. {now.message}".strip())
     return run
+
+
+def _look_at_validation_images(settings: Settings, run: str) -> None:
+    """What the predict page compares uploads with: no visitor waits for it."""
+    from covidcore.inference.predictor import Predictor  # which imports torch
+
+    store = RunStore(settings)
+    search = Search(store, run, Predictor.open(store.path(run)))
+    search.keep([search.look(chunk) for chunk in search.chunks])
 
 
 def main(home: str) -> int:

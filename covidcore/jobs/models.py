@@ -53,12 +53,24 @@ def check_tested(folder: RunFolder) -> None:
 
 
 def stated_figures(folder: RunFolder) -> dict[str, Any]:
-    """The test figures that a model's contract states; empty where it states none."""
+    """The test figures that a model's contract states; empty where it states none that make sense.
+
+    ``n``, ``accuracy``, ``accuracy_ci``, ``classes`` and ``confusion`` at least, as `evaluate` has
+    them: the contract may be a stranger's.
+    """
     try:
-        found = storage.read_json(folder.contract).get("figures")
-        return dict(found) if found["n"] > 0 and len(found["accuracy_ci"]) == 2 else {}
+        found = dict(storage.read_json(folder.contract)["figures"])
+        rows, low, high = found["confusion"], *found["accuracy_ci"]
+        count = sum(sum(row) for row in rows)
+        sound = (
+            {len(row) for row in rows} == {len(rows)} == {len(found["classes"])}
+            and all(isinstance(value, int) and value >= 0 for row in rows for value in row)
+            and 0 < count == found["n"] < 10**9
+            and 0 <= low <= found["accuracy"] <= high <= 1
+        )
     except (DataError, AttributeError, KeyError, TypeError, ValueError):
         return {}
+    return found if sound else {}
 
 
 def figures_in_words(folder: RunFolder) -> str:

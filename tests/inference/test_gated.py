@@ -74,7 +74,7 @@ def test_distances_are_those_of_training(finished: Trained, predictor: Predictor
     assert predictor.known is not None
     root, images = finished.dataset.root, files(finished, "val")
     asked = predictor._ask([decode(root / file).pixels for file in images])
-    excess = np.array([one for _, one in asked])
+    excess = np.array([one for _, one, _ in asked])
     # The threshold is at least the 99th percentile of these very images.
     assert 0.4 < excess.max() < 1.1
 
@@ -121,7 +121,7 @@ def test_far_features_are_refused_and_further_ones_are_no_radiograph(
 ) -> None:
     assert predictor.known is not None
     item = [("x", finished.dataset.root / files(finished, "test")[0])]
-    ((_, excess),) = predictor._ask([decode(item[0][1]).pixels])
+    ((_, excess, _),) = predictor._ask([decode(item[0][1]).pixels])
     distance = excess * predictor.known.features.threshold
     for share, code in (
         (1.1, None),

@@ -7,7 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from covidcore.inference.table import as_csv, as_table
+from covidcore.evaluation.operating import OperatingPoint
+from covidcore.inference.meaning import Meaning
+from covidcore.inference.table import as_csv, as_table, outcome
+from covidcore.proportions import wilson
 
 CLASSES = ("a", "=b")
 
@@ -36,11 +39,32 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_one_row_a_file_in_order() -> None:
     table = as_table([answer("one.png"), answer("two.png", **REFUSED)], CLASSES)
     assert list(table.columns) == [
-        *("file", "answer", "refused", "reason", "p:a", "p:=b", "milliseconds")
+        *("file", "answer", "probability", "refused", "reason", "p:a", "p:=b", "warnings"),
+        *("near_training_image", "recall", "recall_low", "recall_high"),
+        *("precision", "precision_low", "precision_high", "run", "thresholds", "milliseconds"),
     ]
     assert list(table["file"]) == ["one.png", "two.png"]
-    assert table["p:a"].iloc[0] == 0.75
-    assert pd.isna(table["p:a"].iloc[1])
+    assert table["p:a"].iloc[0] == table["probability"].iloc[0] == 0.75
+    assert pd.isna(table["p:a"].iloc[1]) and pd.isna(table["probability"].iloc[1])
+
+
+def test_what_an_answer_is_worth_stands_beside_it() -> None:
+    meant = {"a": Meaning("a", cases=20, found=18, answers=24)}
+    point = OperatingPoint({"a": 0.3})
+    said = [answer("one", warnings=["Mind.", "This."]), answer("two", **REFUSED)]
+    first, second = rows(as_csv(as_table(said, CLASSES, meant, "0f", point)))
+    assert float(first["recall"]) == 0.9 and float(first["precision"]) == 0.75
+    assert float(first["recall_low"]) == pytest.approx(wilson(18, 20)[0])
+    assert float(first["precision_high"]) == pytest.approx(wilson(18, 24)[1])
+    assert (first["run"], first["thresholds"]) == ("0f", "a from 30.0 % on")
+    assert first["warnings"] == "Mind. This."
+    assert second["recall"] == second["precision_low"] == ""
+
+
+def test_outcomes_are_classes_and_reasons() -> None:
+    assert outcome(answer("x")) == "a"
+    refused = {**REFUSED, "refused": "outside_training_data"}
+    assert outcome(answer("x", **refused)) == "refused: outside training data"
 
 
 def test_what_does_not_exist_is_empty() -> None:

@@ -16,7 +16,7 @@ from covidcore.jobs import imports
 from covidcore.jobs.exports import export_checkpoint
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.imports import import_model
-from covidcore.jobs.models import PARTS
+from covidcore.jobs.models import PARTS, stated_figures
 from covidcore.jobs.shipping import ship
 from covidcore.jobs.store import RunStore
 from tests.runs import Trained, trained
@@ -120,3 +120,28 @@ def test_a_copy_without_it_says_so(
     monkeypatch.setattr(imports, "SHIPPED", tmp_path / "nothing")
     with pytest.raises(RunError, match="comes without a trained model"):
         RunStore(settings).find("shipped")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"confusion": [[1, 2], [3]]},
+        {"confusion": [[1, -2], [3, 4]]},
+        {"confusion": "matrix"},
+        {"confusion": [[1e9, 2], [3, 4]]},
+        {"n": 3},
+        {"accuracy_ci": [0.9, 1.4]},
+        {"accuracy_ci": None},
+        {"accuracy": "good"},
+    ],
+)
+def test_figures_that_make_no_sense_are_none(tmp_path: Path, changed: dict) -> None:
+    figures = {
+        "n": 10, "classes": ["a", "b"], "confusion": [[1, 2], [3, 4]], "accuracy": 0.5,
+        "accuracy_ci": [0.2, 0.8],
+    }  # fmt: skip
+    path = tmp_path / "contract.json"
+    path.write_text(json.dumps({"figures": figures}))
+    assert stated_figures(RunFolder(tmp_path)) == figures
+    path.write_text(json.dumps({"figures": figures | changed}))
+    assert stated_figures(RunFolder(tmp_path)) == {}

@@ -84,7 +84,7 @@ def test_an_answer_and_the_limit(demo: RunStore, open_page) -> None:
     app.run()
     assert not app.exception
     assert not app.error
-    assert len(app.text) == 5
+    assert len(app.dataframe[0].value) == 5
     assert len(desk.line) == 0
     app.file_uploader(key="uploads").upload("more.png", saved(picture(9))).run()
     (error,) = app.error

@@ -14,7 +14,6 @@ from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.index import known
 from covidcore.data.sources import resolve
 from covidcore.jobs.store import RunStore
-from tests.hostile import saved
 from tests.once import phantoms_in
 from tests.pages.conftest import ENTRY, click, texts
 from tests.runs import wait_until
@@ -131,42 +130,6 @@ def test_evaluation_states_what_it_can_not_tell(trained, open_page) -> None:
     assert shown["Accuracy"] == f"{report['accuracy']:.1%}".replace("%", " %")
     assert shown["Source alone"] == f"{report['source_only_accuracy']:.1%}".replace("%", " %")
     assert "can not tell" in texts(app)
-
-
-def test_upload_is_answered_or_refused(trained, open_page) -> None:
-    dataset = resolve("phantoms:60", trained.settings)
-    app = open_page("predict")
-    image = (dataset.root / dataset.index["file"][0]).read_bytes()
-    app.file_uploader[0].upload("=mine.png", image)
-    app.file_uploader[0].upload("![letter](x).png", b"Dear Sir, this is no image.")
-    app.run(timeout=60)
-    assert not app.exception
-    assert app.subheader[0].value.endswith(" %")
-    assert app.warning[0].value.startswith("No answer. ")
-    table = app.dataframe[0].value
-    assert list(table["refused"].fillna("")) == ["", "unreadable"] or table["refused"][1]
-    assert DISCLAIMER in texts(app)
-
-
-def test_an_upload_is_answered_anyway_and_turned(trained, open_page) -> None:
-    split = trained.split(trained.find("latest"))
-    learnt = split[split["split"] == "train"]["file"].iloc[0]
-    root = resolve("phantoms:60", trained.settings).root
-    blank = saved(np.full((64, 64), 40, np.uint8))
-    app = open_page("predict")
-    assert "40 million pixels and 25 MB each; 50 at once" in app.file_uploader[0].label
-    app.file_uploader[0].upload("blank.png", blank)
-    app.file_uploader[0].upload("known.png", (root / learnt).read_bytes())
-    app.run(timeout=60)
-    assert app.warning[0].value.startswith("No answer. The image is blank")
-    assert [one for one in app.info if "this is memory" in one.value]
-    assert len(app.subheader) == 1
-    app.toggle(key="anyway").set_value(True).run(timeout=60)
-    assert not app.exception
-    assert app.warning[0].value.startswith("The gate refused this image: The image is blank")
-    assert len(app.subheader) == 2
-    table = app.dataframe[0].value
-    assert table["refused"][0] == "blank" and table["answer"][0]
 
 
 def test_damaged_results_are_a_sentence_and_made_again(
