@@ -137,6 +137,12 @@ def _standing(run: "RunInfo") -> str:
     return f"{run.state if run.accuracy is None else percent(run.accuracy)} · "
 
 
+def _is_asked_for(runs: "list[RunInfo]") -> bool:
+    """Whether one of them was chosen before, or is in the link."""
+    asked = (st.query_params.get("run", ""), st.session_state.get("run", ""))
+    return any(key and run.run.startswith(key) for run in runs for key in asked)
+
+
 def pick_finished_run(own: bool = False) -> "RunInfo | None":
     """A run of the dataset chosen that is done; the way to a first one where there is none.
 
@@ -151,7 +157,8 @@ def pick_finished_run(own: bool = False) -> "RunInfo | None":
     done = [run for run in trained if run.state is State.DONE]
     fingerprint = pick_dataset(trained, done[0].dataset if done else "")
     of_it = [run for run in done if run.dataset == fingerprint]
-    run = pick_run(of_it + [run for run in every if run.imported])
+    imported = [run for run in every if run.imported]
+    run = pick_run(of_it + imported if own or of_it or _is_asked_for(imported) else [])
     if run is None:
         elsewhere = len({run.dataset for run in done})
         st.info(

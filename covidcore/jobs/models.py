@@ -59,8 +59,9 @@ def stated_figures(folder: RunFolder) -> dict[str, Any]:
     them: the contract may be a stranger's.
     """
     try:
-        found = dict(storage.read_json(folder.contract)["figures"])
-        rows, low, high = found["confusion"], *found["accuracy_ci"]
+        found: dict[str, Any] = dict(storage.read_json(folder.contract)["figures"])
+        rows: Any = found["confusion"]
+        low, high = found["accuracy_ci"]
         count = sum(sum(row) for row in rows)
         sound = (
             {len(row) for row in rows} == {len(rows)} == {len(found["classes"])}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -12,13 +13,16 @@ import streamlit as st
 
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data import decode as decoding
+from covidcore.data.phantoms import PhantomSpec, draw
 from covidcore.data.sources import resolve
 from covidcore.evaluation.operating import OperatingPoint, screening
 from covidcore.inference import predictor as predicting
 from covidcore.inference.meaning import matrix_of_test
 from covidcore.inference.table import as_csv
+from covidcore.jobs import imports
 from covidcore.jobs.store import RunStore
 from covidcore.limits import Limit, Rate
+from covidcore.model.weights import SHIPPED
 from covidcore.wording import interval, percent
 from pages import predict_heat, shared_demo
 from tests.hostile import saved
@@ -290,3 +294,23 @@ def test_in_a_demo_heat_and_neighbours_wait_for_their_turn(own, open_page, monke
     toggle.set_value(True).run(timeout=60)
     assert not app.exception
     assert len(asked) == 3
+
+
+def test_the_project_s_own_model_answers_where_nothing_was_trained(
+    home: Path, open_page, monkeypatch
+) -> None:
+    monkeypatch.setattr(imports, "SHIPPED", SHIPPED)
+    chest = draw(PhantomSpec(size=128), "COVID-19", 1, 1, "Hospital A", False)[0]
+    app = open_page("predict")
+    assert [imports.OWN_NAME in one for one in app.selectbox(key="run").options] == [True]
+    app.toggle(key="anyway").set_value(True)
+    send(app, ("chest.png", saved(chest)))
+    figures = json.loads((SHIPPED / "contract.json").read_text())["figures"]
+    assert f"{figures['n']:,} test images as its contract states" in texts(app)
+    shown = {one.label: one.value for one in app.metric}
+    assert shown["Recall"] in {percent(one["recall"]) for one in figures["per_class"].values()}
+    assert "validation images most like it" not in texts(app)
+    # What was not trained here is evaluated where it is asked for only.
+    assert "There is no finished run yet" in texts(open_page("evaluate"))
+    run = app.query_params["run"][0]
+    assert "imported: it has no test images" in texts(open_page("evaluate", run=run))
