@@ -130,7 +130,7 @@ def _step(name: str, folder: Path, home: Path) -> None:
         import pandas  # noqa: F401
         import pyarrow.parquet  # noqa: F401
         import scipy.sparse.csgraph  # noqa: F401
-        import sklearn.ensemble  # noqa: F401
+        import sklearn.tree  # noqa: F401
 
         import covidcore.data.audit  # noqa: F401
     found: dict[str, float] = {}

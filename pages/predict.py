@@ -36,7 +36,7 @@ def draw() -> None:
             one = asked[predict_table.draw(asked, about) if len(asked) > 1 else 0]
             predict_card.draw(one, about)
             st.caption(
-                f"The run {markdown(run.name)} chooses among its classes only; it has no answer "
+                f"“{markdown(run.name)}” chooses among its classes only; it has no answer "
                 "for anything else, and a probability is not how sure a physician would be."
             )
         predict_models.draw(run)

@@ -4,6 +4,7 @@ Every rule lists few, sure images rather than many doubtful ones; docs/data.md s
 is, and docs/results.md how often it was right where the answer was known.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,17 +63,25 @@ class Seen(NamedTuple):
 
 def look(pixels: NDArray[np.uint8], progress: Progress | None = None) -> Seen:
     """Read squares ``(N, S, S)`` in pieces, once. ``progress(done, total)`` counts images."""
-    means, spreads, borders = [], [], []
-    for part in pieces(pixels, _CHUNK):
-        means.append(part.mean(axis=(1, 2), dtype=np.float32))
-        # Every third pixel of every third row: percentiles sort, and need no more.
-        sample = part[:, ::3, ::3].reshape(len(part), -1)
-        low, high = np.percentile(sample, (1, 99), axis=1)
-        spreads.append(high - low)
-        borders.append(border_features(part))
-        if progress:
-            progress(sum(map(len, means)), len(pixels))
-    return Seen(np.concatenate(means), np.concatenate(spreads), np.concatenate(borders))
+    found: list[Seen] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for seen in pool.map(_look, pieces(pixels, _CHUNK)):
+                found.append(seen)
+                if progress:
+                    progress(sum(len(part.mean) for part in found), len(pixels))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    means, spreads, borders = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Seen(means, spreads, borders)
+
+
+def _look(part: NDArray[np.uint8]) -> Seen:
+    # Every third pixel of every third row: percentiles sort, and need no more.
+    sample = part[:, ::3, ::3].reshape(len(part), -1)
+    low, high = np.percentile(sample, (1, 99), axis=1)
+    return Seen(part.mean(axis=(1, 2), dtype=np.float32), high - low, border_features(part))
 
 
 def outliers(

@@ -90,24 +90,31 @@ def _deal(
 
     ``training`` ``(classes,)`` is what the training set has already.
     """
-    import numpy as np
-
-    want = shares[:, None] * (training + counts.sum(axis=0))[None, :]
-    have = np.zeros_like(want)
-    have[0] = training
-    left = (counts > 0).sum(axis=0)
-    chosen = []
-    for row in counts:
-        present = row > 0
+    # Plain numbers: most groups are one image, for which numpy takes ten times as long.
+    wanted = shares[:, None] * (training + counts.sum(axis=0))[None, :]
+    want: list[list[float]] = wanted.tolist()
+    have: list[list[int]] = [training.tolist(), *([0] * counts.shape[1] for _ in shares[1:])]
+    left: list[int] = (counts > 0).sum(axis=0).tolist()
+    sets, chosen = range(len(shares)), []
+    for row in counts.tolist():
+        present = [(at, images) for at, images in enumerate(row) if images]
+        # A set without a class gets one while there are only as many groups left as such sets.
+        urgent: set[int] = set()
+        for at, _ in present:
+            lacking = [part for part in sets if not have[part][at]]
+            urgent.update(lacking if left[at] <= len(lacking) else ())
         # How full each set would be, as a share of what it wants, in its fullest class. Half a
         # group is counted (Webster's method): whole ones would favour the largest set.
-        filled = ((have + row / 2)[:, present] / want[:, present]).max(axis=1)
-        # A set without a class gets one while there are only as many groups left as such sets.
-        lacking = (have == 0) & present
-        urgent = (lacking & (left <= lacking.sum(axis=0))).any(axis=1)
-        best = int(np.argmin(np.where(urgent, filled - filled.max() - 1, filled)))
-        have[best] += row
-        left -= present
+        filled = [
+            max((have[part][at] + images / 2) / want[part][at] for at, images in present)
+            for part in sets
+        ]
+        top = max(filled)
+        ranks = [rank - top - 1 if part in urgent else rank for part, rank in enumerate(filled)]
+        best = ranks.index(min(ranks))
+        for at, images in present:
+            have[best][at] += images
+            left[at] -= 1
         chosen.append(best)
     return chosen
 

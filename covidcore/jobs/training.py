@@ -11,6 +11,7 @@ from covidcore.config import Settings
 from covidcore.data import known
 from covidcore.data.split import digest
 from covidcore.evaluation import calibration, predictions
+from covidcore.evaluation.marks import copies
 from covidcore.inference import familiar
 from covidcore.jobs import acquaintance, fitting, resumable, together
 from covidcore.jobs.folder import RunFolder
@@ -59,6 +60,8 @@ def _finish(
     truth = np.array([numbers[name] for name in rows["label"]], dtype=np.int64)
     temperature = calibration.fit_temperature(logits[validates], truth[validates])
     table = predictions.build(rows, logits, run.classes, temperature)
+    found = copies(run.dataset.index, run.table, run.dataset.near_pairs)
+    table["copy"] = table["file"].map(found).fillna("")
     report = predictions.evaluate(
         table,
         run.classes,

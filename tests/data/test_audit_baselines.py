@@ -1,6 +1,7 @@
 """Rules without lungs: they find what was planted, and nothing in noise."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from covidcore.data.audit_baselines import (
     FOLDS,
+    _forest,
     baseline,
     border_features,
     folds,
@@ -102,6 +104,23 @@ def test_a_class_of_one_group_can_not_be_judged() -> None:
     found = baseline(np.zeros((33, 2)), truth, np.array([*range(30), 99, 99, 99]))
     assert math.isnan(found["accuracy"]) and math.isnan(found["accuracy_ci"][0])
     assert (found["folds"], found["per_class"]) == (0, {})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_are_those_of_extra_trees(seed: int) -> None:
+    """Ties among them: half of the features are whole numbers."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.repeat([0, 1, 2], [30, 50, 20]))
+    features = (rng.normal(size=(100, 6)) + 0.7 * truth[:, None]).astype(np.float32)
+    features[:, :3] = features[:, :3].round()
+    asked = rng.permutation(features)[:60] + rng.integers(0, 2, (60, 6), dtype=np.int64)
+    forest = ExtraTreesClassifier(40, min_samples_leaf=3, random_state=seed).fit(features, truth)
+    with ThreadPoolExecutor(3) as pool:
+        answers = _forest(features, truth, asked, seed, pool)
+    np.testing.assert_array_equal(answers, forest.predict(asked))
+    assert len(np.unique(answers)) == 3
 
 
 def test_progress_counts_folds() -> None:

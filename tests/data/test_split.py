@@ -128,6 +128,26 @@ def test_images_without_a_patient_are_patients_of_their_own() -> None:
     assert groups[4] != groups[5]
 
 
+@pytest.mark.parametrize(
+    ("fractions", "seed", "expected"),
+    [
+        ("70/10/20", 0, "50b7e9a858ac2e62f97e1453475b1572"),
+        ("60/20/20", 5, "8485f3c08d77aa3384004134461f7a24"),
+    ],
+)
+def test_a_split_is_dealt_as_it_ever_was(fractions: str, seed: int, expected: str) -> None:
+    """Runs are known by their splits: to deal in another way would train them all again."""
+    names = [f"p{number * number % 97}" if number % 4 else "" for number in range(400)]
+    index = pd.DataFrame(
+        {
+            "file": [f"{number:03}.png" for number in range(400)],
+            "label": ["abc"[number % 7 % 3] for number in range(400)],
+            "group": names,
+        }
+    )
+    assert digest(split(index, fractions, seed, "patient")) == expected
+
+
 def test_seeds_and_digests() -> None:
     index = index_of({"a": 40, "b": 60})
     first, same, other = (split(index, seed=seed) for seed in (1, 1, 2))
