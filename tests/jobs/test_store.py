@@ -13,6 +13,7 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset
 from covidcore.data.split import digest
 from covidcore.errors import DataError, RecipeError, RunError
+from covidcore.evaluation.marks import copies
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import runs_as_json
 from covidcore.jobs.plan import plan_split
@@ -78,6 +79,8 @@ def test_its_split_is_whole_and_divides_no_patient(finished: Trained) -> None:
 
 def test_its_predictions_and_figures_agree(finished: Trained) -> None:
     table = finished.store.predictions(finished.run)
+    known = copies(finished.dataset.index, finished.store.split(finished.run))
+    assert table["copy"].tolist() == [known.get(file, "") for file in table["file"]]
     figures = finished.store.evaluation(finished.run)
     split = finished.store.split(finished.run)
     assert sorted(table["file"]) == sorted(split.loc[split["split"] != "train", "file"])
@@ -85,7 +88,7 @@ def test_its_predictions_and_figures_agree(finished: Trained) -> None:
     assert tuple(classes) == finished.dataset.classes
     given = ["file", "split", "label", "predicted", "correct", "loss", "source", "group"]
     numbers = [f"{kind}:{name}" for kind in ("logit", "p") for name in classes]
-    assert list(table.columns) == [*given, *numbers]
+    assert list(table.columns) == [*given, *numbers, "copy"]
     assert np.allclose(table[numbers[3:]].sum(axis=1), 1)
     test = table[table["split"] == "test"]
     assert figures["n"] == len(test) == np.sum(figures["confusion"])
