@@ -31,6 +31,8 @@ def draw() -> None:
         files, anyway = ask()
         point = shared.store().operating(run.run)
         asked = predict_answers.answers(run.run, files, point, anyway)
+        if not asked and point and point.thresholds:
+            st.caption(f":material/tune: {predict_card.by_thresholds(point)}")
         if asked:
             about = predict_card.About.of(run, point)
             one = asked[predict_table.draw(asked, about) if len(asked) > 1 else 0]

@@ -116,15 +116,20 @@ def _answer(said: dict[str, Any], about: About) -> None:
     )
     point = about.point
     if point and point.thresholds:
-        st.caption(
-            f":material/tune: This run answers by thresholds that were saved with it: "
-            f"{markdown(point)}. They are chosen under Evaluate, “Operating point”."
-        )
+        st.caption(f":material/tune: {by_thresholds(point)}")
     else:
         st.caption(
             ":material/tune: The probabilities are calibrated on validation images; the answer is "
             "the most probable class."
         )
+
+
+def by_thresholds(point: OperatingPoint) -> str:
+    """That answers are not simply the most probable class, in Markdown."""
+    return (
+        f"This run answers by thresholds that were saved with it: {markdown(point)}. They are "
+        "chosen under Evaluate, “Operating point”."
+    )
 
 
 def _worth(answer: str, about: About) -> None:

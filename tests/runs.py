@@ -162,10 +162,13 @@ class Trained:
         return self.store.path(self.run)
 
 
-@functools.cache
 def trained(phantoms: Path, recipe: Recipe = LONG) -> Trained:
     """Train on the phantoms, once in a session and recipe; each process has a copy of the home."""
+    return _trained(phantoms, recipe)
 
+
+@functools.cache
+def _trained(phantoms: Path, recipe: Recipe) -> Trained:
     def train(home: Path) -> None:
         store = RunStore(Settings(home=home))
         run = store.submit(recipe, scanned(phantoms, home), "a finished run").run

@@ -56,7 +56,7 @@ def test_journey(server, open_page, console, tmp_path: Path) -> None:
     path.fill(str(folder))
     page.get_by_role("button", name="Read the folder").click()
     expect(page.get_by_text("60 images in")).to_be_visible()
-    expect(page.get_by_text("synthetic phantoms")).to_be_visible()
+    expect(page.locator(".stMarkdownBadge", has_text="synthetic phantoms")).to_be_visible()
 
     go(page, "Explore")
     expect(page.get_by_text("COVID-19-1.png")).to_be_visible()

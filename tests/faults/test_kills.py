@@ -49,6 +49,7 @@ def test_killed_before_every_change_that_a_reader_could_see(
         *("rename last.safetensors 1", "rename history.csv 1"),
         *("rename last.safetensors 2", "rename history.csv 2"),
         *("rename predictions.parquet", "rename report.json", "rename familiar.safetensors"),
+        "rename known.safetensors",
         *("rename best.safetensors", "rename contract.json", "rename status.json done"),
     ]
 

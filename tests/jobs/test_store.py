@@ -48,6 +48,7 @@ def test_a_finished_run_has_everything(finished: Trained) -> None:
         *("job.json", "split.csv", "status.json", "history.csv", "log.txt", "lock"),
         "handover.json",
         *("last.safetensors", "best.safetensors", "contract.json", "familiar.safetensors"),
+        "known.safetensors",
         *("predictions.parquet", "report.json"),
     }
     info = store.info(run)
@@ -306,7 +307,7 @@ def test_an_excluded_source_is_in_no_set(dataset: Dataset) -> None:
 def test_finding_a_run(finished: Trained, store: RunStore) -> None:
     assert finished.store.find(finished.run[:5]) == finished.run
     assert finished.store.find("latest") == finished.run
-    for prefix in ("", "zzz", "shipped", "../" + finished.run, ".submit"):
+    for prefix in ("", "zzz", "../" + finished.run, ".submit"):
         with pytest.raises(RunError):
             finished.store.find(prefix)
     for prefix in ("latest", "a"):

@@ -29,6 +29,7 @@ TYPED: dict[str, tuple[str, Any]] = {
     "split": ("60/20/20", "60/20/20"),
     "group_by": ("near_duplicates", "near_duplicates"),
     "exclude_sources": ("Hospital A, B", ("Hospital A", "B")),
+    "known_images": ("any", "any"),
     "patience": ("4", 4),
     "precision": ("bf16", "bf16"),
     "threads": ("1", 1),
