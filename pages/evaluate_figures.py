@@ -54,10 +54,7 @@ def all_curves(run: str, home: Path) -> dict[str, curves.Curve]:
 
 @st.cache_data(max_entries=8, show_spinner="Looking for copies")
 def marks(run: str, dataset: str, home: Path) -> dict[str, str]:
-    """Which images have a copy among the run's images, in a few words; told by newer runs."""
-    table = shared.results(run, home)[1]
-    if "copy" in table:
-        return dict(zip(table["file"], table["copy"], strict=True))
+    """Which images have a copy among the run's images, in a few words."""
     found = shared.open_dataset(dataset, home)
     return copies(found.index, shared.store().split(run), found.near_pairs)
 

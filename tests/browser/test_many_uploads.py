@@ -83,7 +83,7 @@ def asking(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def send(page, files: dict[str, bytes]) -> None:
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(
         [{"name": name, "mimeType": "", "buffer": data} for name, data in files.items()]
     )
 

@@ -166,7 +166,9 @@ def test_the_key_changes_with_what_the_result_depends_on(field: str) -> None:
     before = BASE.get(field, Recipe())
     after = before.with_overrides({field: TYPED[field][0]})
     # The name of the weights does not count, for their content does.
-    assert (key(after) == key(before)) == (field in ("threads", "workers", "weights"))
+    assert (key(after) == key(before)) == (
+        field in ("threads", "workers", "weights", "known_images")
+    )
 
 
 def test_the_key_changes_with_data_split_and_weights() -> None:
