@@ -82,7 +82,7 @@ def test_journey(server, open_page, console, tmp_path: Path) -> None:
     go(page, "Predict")
     fake = tmp_path / "letter.png"
     fake.write_text("Dear Sir, this is not an image.")
-    uploader = page.get_by_test_id("stFileUploaderDropzoneInput")
+    uploader = page.get_by_test_id("stFileUploaderDropzoneInput").first
     uploader.set_input_files([folder / surest["file"], fake])
     told = page.get_by_role("heading", name=re.compile(rf"^{answer}, [\d.]+ %$"))
     expect(told).to_be_visible()
