@@ -38,8 +38,8 @@ def draw(asked: list[Asked], about: About) -> int:
         height=ROW * min(len(rows), MOST_ROWS) + 38,
         alt="Answers",
         column_order=[
-            *("image", "file", "outcome", "probability", "reason", *shares),
-            *(name for name in ("near_training_image", "warnings") if rows[name].any()),
+            *("image", "file", "outcome", "probability", *shares),
+            *(n for n in ("reason", "near_training_image", "warnings") if rows[n].any()),
         ],
         column_config={
             "image": st.column_config.ImageColumn("Image", width="small"),

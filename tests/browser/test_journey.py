@@ -88,7 +88,7 @@ def test_journey(server, open_page, console, tmp_path: Path) -> None:
     expect(told).to_be_visible()
     chance = float(told.inner_text().removeprefix(f"{answer}, ").removesuffix(" %")) / 100
     assert chance == pytest.approx(surest[f"p:{answer}"], abs=0.02)  # bf16 may be used in training
-    page.get_by_test_id("stPills").get_by_role("button", name="refused").click()
+    page.get_by_text("refused: unsupported format (1)").click()
     expect(page.get_by_text(re.compile(r"^No answer\. .+\.$"))).to_be_visible()
     expect(page.get_by_text(DISCLAIMER)).to_be_visible()
 
