@@ -37,6 +37,12 @@ def real_folder() -> Path:
     return (Path(given) if given else ROOT.parent / "shared" / "data") / _REAL
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """What "-n auto" is: one more than cores, as tests wait for workers much of the time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if real_folder().is_dir():
         return
