@@ -18,8 +18,10 @@ from covidcore.jobs.demo import LIMIT, LIMIT_SECONDS, MOST_KEPT, MOST_WAITING, R
 from covidcore.jobs.estimate import start_probe
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.folds import folds_study
+from covidcore.jobs.imports import own_model
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.sweeps import Sweeps
+from covidcore.model import weights
 from covidcore.training.recipe import PRESETS
 from tests.conftest import MakeDataset
 from tests.runs import wait_for_end, wait_until, worker_pid, write_run
@@ -225,8 +227,10 @@ def test_a_demo_makes_what_it_has_to_show(settings: Settings) -> None:
     (info,) = known(demo.home)
     assert (info.synthetic, info.images) == (True, 60)
     assert stored(load(info.fingerprint, demo.home), demo.home) is not None
-    (run,) = RunStore(demo).list()
-    assert run.state is State.DONE
+    runs = {run.run: run for run in RunStore(demo).list()}
+    ours = runs.pop(own_model(RunStore(settings)))  # which visitors ask about their images
+    (run,) = runs.values()
+    assert (ours.state, run.state) == (State.DONE, State.DONE)
     assert folds_study(RunStore(demo), run.run).stored() is not None
     # Nobody's: no visitor's rule removes it. And once it is there, nothing is made twice.
     assert LIMIT not in RunStore(demo).job(run.run)
@@ -248,8 +252,12 @@ def test_a_preparation_that_fails_says_why(settings: Settings) -> None:
     )
 
 
-def test_a_demo_starts_from_the_backbone_where_it_is_at_hand(settings: Settings) -> None:
+def test_a_demo_starts_from_the_backbone_where_it_is_at_hand(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = replace(settings, demo=True)
+    assert demo_process.first_recipe(demo).weights == "radiographs"  # the project's own
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "shipped")  # a copy without them
     assert demo_process.first_recipe(demo).weights == "none"
     (demo.home / "weights").mkdir(parents=True)
     (demo.home / "weights" / "resnet18-radiographs.pth").write_bytes(b"weights")
