@@ -8,6 +8,7 @@ failed or was cancelled, 130 interrupted.
 import argparse
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -173,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     from covidcore.inference.meaning import matrix_of_test, meanings
-    from covidcore.inference.predictor import Predictor
+    from covidcore.inference.predictor import BATCH, Predictor
     from covidcore.inference.table import as_csv, as_table
     from covidcore.jobs.models import model_folder
     from covidcore.jobs.store import RunStore
@@ -181,10 +182,14 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
 
     store = RunStore(settings)
     run = store.find(options.run_id)
-    predictor, point = Predictor.open(model_folder(store, run)), store.operating(run)
+    files = list(walk(options.file))
+    # Few are answered before threads of their own would have begun.
+    threads = 1 if len(files) <= BATCH else os.cpu_count() or 1
+    predictor = Predictor.open(model_folder(store, run), settings.home, threads)
+    point = store.operating(run)
     if point and point.thresholds:
         print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)
-    items = ((str(path), path) for path in walk(options.file))
+    items = ((str(path), path) for path in files)
     found = predictor.predict(items, point, anyway=options.anyway, invert=options.invert)
     if options.csv:
         meant = {}
