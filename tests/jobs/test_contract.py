@@ -209,6 +209,7 @@ def test_cancelled_while_queued(
     assert_same_results(store.path(run), trained(phantoms, SHORT).folder)
 
 
+@pytest.mark.campaign
 def test_stopped_at_every_moment_in_one_life(
     store: RunStore, dataset: Dataset, failpoints: Failpoints, whole: Trained
 ) -> None:
