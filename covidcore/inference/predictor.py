@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from covidcore.data.decode import decode
@@ -122,7 +124,11 @@ class Predictor:
         if self._threads == 1 or watcher:
             return [answer for batch in batches for answer in answers(batch)]
         # Each thread opens files and asks the network by itself: none waits for another's share.
-        with ThreadPoolExecutor(self._threads, initializer=_compute_alone) as pool:
+        alone = partial(torch.set_num_threads, 1)
+        with (
+            threadpool_limits(1),  # type: ignore[no-untyped-call]
+            ThreadPoolExecutor(self._threads, initializer=alone) as pool,
+        ):
             return [answer for found in pool.map(answers, batches) for answer in found]
 
     def _answers(
@@ -208,11 +214,6 @@ class Predictor:
             "probabilities": dict(zip(self.classes, probabilities.tolist(), strict=True)),
             "warnings": changed,
         }
-
-
-def _compute_alone() -> None:
-    """One processor for each thread of its own."""
-    torch.set_num_threads(1)
 
 
 def _refused(name: str, refusal: Refusal | None) -> dict[str, Any]:
