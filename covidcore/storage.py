@@ -9,6 +9,7 @@ import math
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -163,9 +164,12 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
-    Raises: DataError where it is missing or not JSON.
+    Raises: DataError where it is missing or not JSON, or is no file: of a pipe or a device there
+    may be no end.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path} can not be read: it is no file.")
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there.") from error

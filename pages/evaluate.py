@@ -21,6 +21,7 @@ from pages import (
     evaluate_subgroups,
     shared,
     shared_choice,
+    shared_demo,
 )
 
 VIEWS: dict[str, Callable[[RunInfo], None]] = {
@@ -49,7 +50,7 @@ def draw() -> None:
         try:
             shared.results(run.run, shared.settings().home)
         except RunError as error:
-            st.error(markdown(str(error)))
+            st.error(shared_demo.sentence(error))
             if st.button("Run again", type="primary"):
                 shared.store().resume(run.run)
                 st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})

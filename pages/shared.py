@@ -85,7 +85,7 @@ def frame(title: str, about: str) -> Iterator[None]:
     with told():
         announce(store())
     for text in st.session_state.pop("_notes", []):
-        st.info(markdown(text), icon=":material/info:")
+        st.info(shared_demo.sentence(text), icon=":material/info:")
     with told():
         yield
 
@@ -96,7 +96,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except CovidcoreError as error:
-        st.error(markdown(error), icon=":material/error:")
+        st.error(shared_demo.sentence(error), icon=":material/error:")
 
 
 def note(text: str) -> None:

@@ -4,10 +4,13 @@ Every function does nothing, or lets everything through, where ``COVIDCORE_DEMO`
 the login is asked for wherever one is set up.
 """
 
+import threading
 import uuid
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,7 +21,7 @@ from covidcore.inference.turns import Line
 from covidcore.jobs import demo_process
 from covidcore.jobs.demo import Visitor
 from covidcore.limits import Limit, Rate, Seats
-from covidcore.wording import markdown
+from covidcore.wording import markdown, without_folders
 
 SEATS = 80
 AWAY_SECONDS = 15 * 60
@@ -41,17 +44,43 @@ class Desk:
     )
     line: Line = field(default_factory=lambda: Line(MOST_WAITING))
     seats: Seats = field(default_factory=lambda: Seats(SEATS, AWAY_SECONDS))
+    sent: dict[str, list[weakref.ref[Any]]] = field(default_factory=dict)
+    """What each session has sent, and what was made of it: emptied when the session ends."""
 
 
-@st.cache_resource(show_spinner=False)
+_desk: list[Desk] = []
+_opening = threading.Lock()
+
+
 def desk() -> Desk:
-    """One for the whole server, however many sessions there are."""
-    return Desk()
+    """One for the whole server, however many sessions there are.
+
+    Not among Streamlit's resources: any visitor may send a message that clears those, and with them
+    every limit and seat.
+    """
+    with _opening:
+        if not _desk:
+            _desk.append(Desk())
+        return _desk[0]
+
+
+def close_desk() -> None:
+    """Begin anew with empty seats and full limits; for tests."""
+    with _opening:
+        _desk.clear()
 
 
 def is_demo() -> bool:
     """Whether this server is a public demo."""
     return Settings.from_environment().demo
+
+
+def sentence(told: object) -> str:
+    """What the library says of an error, as Markdown; strangers are not told where things lie."""
+    if is_demo():
+        settings = Settings.from_environment()
+        told = without_folders(told, settings.home, settings.data, Path.cwd())
+    return markdown(told)
 
 
 def visitor() -> Visitor | None:
@@ -76,15 +105,28 @@ def _spend(name: str, what: str) -> None:
 
 
 def _leave(name: str) -> None:
-    """A tab was closed: its seat is free, and it waits no longer."""
+    """A tab was closed: its seat is free, it waits no longer, and nothing of its uploads is left.
+
+    These are emptied and not only let go of: a session that is there while torch is loaded is
+    frozen with it (``shared_model.settle_memory``), and nothing frozen is collected.
+    """
     desk().seats.leave(name)
     desk().line.cancel(name)
+    for one in desk().sent.pop(name, []):
+        if (left := one()) is not None:
+            left.close()
 
 
 @st.cache_resource(scope="session", on_release=_leave, show_spinner=False)
 def _present(name: str) -> str:
     """Something that Streamlit lets go of when the session's tab is closed."""
     return name
+
+
+def empty_in_the_end(*sent: Any) -> None:
+    """Let go of what these hold, by their ``close``, when the visitor's session ends."""
+    if is_demo():
+        desk().sent[_name()] = [weakref.ref(one) for one in sent]
 
 
 def _logged_in() -> bool:
@@ -133,12 +175,12 @@ def preparation() -> None:
     try:
         _begun(str(home))
     except CovidcoreError as error:
-        st.error(markdown(error), icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
     now = demo_process.state(home)
     if now.phase == "running":
         _watch()
     elif now.phase == "failed":
-        st.error(f"The demo could not be prepared. {markdown(now.message)}")
+        st.error(f"The demo could not be prepared. {sentence(now.message)}")
 
 
 @st.fragment(run_every="2s")

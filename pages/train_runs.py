@@ -10,7 +10,7 @@ from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo, matching
 from covidcore.jobs.store import RunStore
 from covidcore.wording import duration, markdown, percent, visible
-from pages import shared
+from pages import shared, shared_demo
 
 BADGES = {
     State.DONE: ("green", "check_circle"),
@@ -42,7 +42,7 @@ def follow(store: RunStore, run_id: str) -> None:
         return
     st.header(f"{markdown(run.name)} {badge(run.state)}", anchor=False)
     if run.message:
-        st.error(markdown(run.message), icon=":material/error:")
+        st.error(shared_demo.sentence(run.message), icon=":material/error:")
     if busy:
         done = run.step / max(run.steps, 1)
         if run.phase == "training":
@@ -75,6 +75,8 @@ def follow(store: RunStore, run_id: str) -> None:
             st.rerun()
     if len(history):
         curves({run.name: history})
+    if store.rules.bounded:  # a worker's own words are for whoever runs the server
+        return
     with st.expander("Log", icon=":material/article:", expanded=run.state is State.FAILED):
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
@@ -103,7 +105,7 @@ def queue(store: RunStore, every: list[RunInfo]) -> None:
     """What runs and what waits, in the order in which it will start."""
     infos = {info.run: info for info in every if not info.state.ended}
     if store.queue.problem:
-        st.warning(markdown(store.queue.problem), icon=":material/warning:")
+        st.warning(shared_demo.sentence(store.queue.problem), icon=":material/warning:")
     if not infos:
         return
     st.header("Queue", anchor=False)

@@ -41,7 +41,7 @@ ASIDE = {
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
-    *("training/recipe", "model/weights", "inference/table"),
+    *("training/recipe", "training/fields", "model/weights", "inference/table"),
     *("inference/alike", "inference/kept", "inference/meaning", "inference/pictures"),
     *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
     *("cli_models", "jobs/models", "jobs/exports", "jobs/imports"),

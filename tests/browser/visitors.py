@@ -13,6 +13,7 @@ from typing import Any, Self
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 DEADLINE = 110.0
@@ -38,6 +39,8 @@ class Visitor:
         self.port, self.session = port, ""
         self._cookie = self._token = ""
         self._page = ""
+        self.heard: list[bytes] = []
+        """Every message of the server, as it came."""
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._meet)
@@ -71,6 +74,14 @@ class Visitor:
         self._page = page
         return await self._run(ClientState(page_name=page, query_string=query))
 
+    async def tell(self, message: BackMsg) -> None:
+        """Send whatever a browser might be made to send."""
+        await self._socket.send(message.SerializeToString())
+
+    async def show(self, state: ClientState) -> Seen:
+        """Draw a page with widgets in any state, those that it has not among them."""
+        return await self._run(state)
+
     async def send(self, uploader: str, name: str, data: bytes) -> Seen:
         """Give a file to an uploader of the page, and wait until the page is drawn with it."""
         request = BackMsg()
@@ -85,10 +96,15 @@ class Visitor:
                 break
         status = await asyncio.to_thread(self.put, urls.upload_url, name, data)
         assert status == 204, f"the upload was answered with {status}"
+        self.sent = urls
+        return await self.give(uploader, urls, name, len(data))
+
+    async def give(self, uploader: str, urls: FileURLs, name: str, size: int) -> Seen:
+        """Say that a file is on an uploader's list, whoever sent it."""
         state = ClientState(page_name=self._page)
         widget = state.widget_states.widgets.add(id=uploader)
         info = widget.file_uploader_state_value.uploaded_file_info.add(
-            name=name, size=len(data), file_id=urls.file_id
+            name=name, size=size, file_id=urls.file_id
         )
         info.file_urls.CopyFrom(urls)
         return await self._run(state)
@@ -134,8 +150,9 @@ class Visitor:
 
     async def _next(self) -> ForwardMsg:
         data = await asyncio.wait_for(self._socket.recv(), DEADLINE)
+        self.heard.append(data if isinstance(data, bytes) else data.encode())
         message = ForwardMsg()
-        message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+        message.ParseFromString(self.heard[-1])
         return message
 
 
