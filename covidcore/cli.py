@@ -18,6 +18,7 @@ from covidcore import (
     cli_data,
     cli_figures,
     cli_jobs,
+    cli_lab,
     cli_models,
     cli_outside,
     cli_report,
@@ -168,6 +169,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--anyway", action="store_true", help=text)
     text = "the images are negatives: turn black and white round"
     made.add_argument("--invert", action="store_true", help=text)
+    text = "plant a shortcut in phantoms: what notices, and what does not"
+    made = verb("lab", text, cli_lab.lab)
+    text = "of one class's images, how many carry a mark in the corner; above 0, at most 1"
+    made.add_argument("--share", type=float, default=0.9, metavar="P", help=text)
     verb("doctor", "what this machine has, and what is missing", _doctor)
     return parser
 

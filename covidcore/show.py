@@ -76,6 +76,10 @@ class Line:
 
         return report
 
+    def doing(self, what: str, done: int, total: int) -> None:
+        """Show how far a longer question is, as `jobs.studies.Report`."""
+        self.update(f"{what}: {done:,} of {total:,}" if total else what)
+
     def moving(self) -> Callable[[str, int, int], None]:
         """A callback that shows ``what: 12 of 300 MB``; or ``what`` alone, once, in a file."""
         said = ""

@@ -55,7 +55,9 @@ def draw() -> None:
                 shared.store().resume(run.run)
                 st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})
             return
-        st.header(markdown(run.name), anchor=False)
+        shared.titled(
+            run.name, shared.PREDICT, "Try an image", "upload_file", run=shared.link(run.run)
+        )
         evaluate_opened.draw(run)
         view = st.segmented_control(
             "View", list(VIEWS), default="Matrix", key="view", bind="query-params", required=True,

@@ -10,7 +10,7 @@ from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo, matching
 from covidcore.jobs.store import RunStore
 from covidcore.wording import duration, markdown, percent, visible
-from pages import shared, shared_demo
+from pages import shared, shared_demo, shared_notes
 
 BADGES = {
     State.DONE: ("green", "check_circle"),
@@ -74,6 +74,7 @@ def follow(store: RunStore, run_id: str) -> None:
             store.resume(run_id)
             st.rerun()
     if len(history):
+        shared_notes.heading("Learning curves", "epochs", "loss")
         curves({run.name: history})
     if store.rules.bounded:  # a worker's own words are for whoever runs the server
         return
@@ -235,7 +236,7 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
             st.session_state[_REMOVE] = [info.run for info in chosen]
             st.rerun()
     if len(chosen) > 1:
-        st.subheader("Compared", anchor=False)
+        shared_notes.heading("Compared", "epochs")
         names = [info.name for info in chosen]
         curves(
             {

@@ -1,6 +1,7 @@
 """Who may import whom, what costs nothing at import, and what no source may hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ LIBRARY = sorted((ROOT / "covidcore").rglob("*.py"))
 PAGES = [ROOT / "streamlit_app.py", *sorted((ROOT / "pages").glob("*.py"))]
 SOURCES = [*LIBRARY, *PAGES]
 
+DOCUMENT = ROOT / "docs" / "architecture.md"
+
 # Left never imports right.
 ORDER = (
     *("errors", "config", "storage", "data", "model", "training", "evaluation", "inference"),
@@ -23,6 +26,7 @@ WITH_THE_COMMAND_LINE = {
         "cli_data",
         "cli_figures",
         "cli_jobs",
+        "cli_lab",
         "cli_models",
         "cli_outside",
         "cli_report",
@@ -34,7 +38,7 @@ WITH_THE_COMMAND_LINE = {
 ASIDE = {
     *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
     *("chart_files", "chart_images", "chart_outside", "chart_stress", "chart_style"),
-    *("failpoints", "lean", "limits", "proportions", "upload_guard", "wording"),
+    *("failpoints", "glossary", "lean", "limits", "proportions", "upload_guard", "wording"),
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
@@ -43,7 +47,16 @@ NO_TORCH = (
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
     *("training/recipe", "training/fields", "model/weights", "inference/table"),
     *("inference/alike", "inference/kept", "inference/meaning", "inference/pictures"),
-    *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
+    *(
+        "cli",
+        "cli_data",
+        "cli_figures",
+        "cli_jobs",
+        "cli_lab",
+        "cli_outside",
+        "cli_report",
+        "cli_sweeps",
+    ),
     *("cli_models", "jobs/models", "jobs/exports", "jobs/imports"),
     *("show", "doctor"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
@@ -55,7 +68,7 @@ NO_TORCH = (
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
     *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
     *("lean", "limits", "upload_guard", "inference/turns", "jobs/demo", "jobs/demo_process"),
-    *("jobs/stress", "jobs/removal", "jobs/alike"),
+    *("jobs/stress", "jobs/removal", "jobs/alike", "jobs/lab", "jobs/awaited"),
 )
 
 
@@ -108,6 +121,35 @@ def run_python(code: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def picture() -> str:
+    """Who imports whom, as it is in the sources: a Mermaid drawing of the rooms.
+
+    What follows from other arrows is left out; charts and the like, which any room may use, too.
+    """
+    arrows: dict[str, set[str]] = {"pages": set(ORDER) & set().union(*map(rooms, PAGES))}
+    for path in LIBRARY:
+        room = "cli" if room_of(path) in WITH_THE_COMMAND_LINE else room_of(path)
+        if room in ORDER:
+            arrows.setdefault(room, set()).update(rooms(path) & set(ORDER) - {room})
+
+    def reached(room: str) -> set[str]:
+        return arrows[room].union(*map(reached, arrows[room]))
+
+    direct = [
+        f"    {room} --> {other}"
+        for room in ("pages", *reversed(ORDER))
+        for other in reversed(ORDER)
+        if other in arrows[room]
+        and not any(other in reached(between) for between in arrows[room] - {other})
+    ]
+    return "\n".join(["```mermaid", "flowchart TD", *direct, "```"])
+
+
+def test_the_picture_of_the_imports_is_what_the_sources_say() -> None:
+    """``python -m tests.test_architecture`` draws it anew."""
+    assert picture() in DOCUMENT.read_text("utf-8")
 
 
 def test_every_module_has_its_place() -> None:
@@ -231,3 +273,8 @@ def test_nothing_that_trusts_too_much(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_a_module_fits_in_a_head(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+if __name__ == "__main__":
+    old = re.compile("```mermaid.*?```", re.DOTALL)
+    DOCUMENT.write_text(old.sub(lambda _: picture(), DOCUMENT.read_text("utf-8")), "utf-8")
