@@ -34,7 +34,8 @@ def draw(run: RunInfo) -> None:
     st.caption(
         "One class against the rest, at every threshold. Bands are of 95 % at each place, drawn "
         "over patients, as are intervals of average precision; those of AUC are score intervals, "
-        "which hold near 100 % too. Where a class is rare, look at precision and recall: a ROC "
+        "which hold near 100 % too, but promise 95 % of classes with fewer than 200 images only "
+        "where these are alike. Where a class is rare, look at precision and recall: a ROC "
         "looks good even if most positive answers are wrong."
     )
     rows = {
