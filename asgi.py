@@ -59,8 +59,16 @@ class Kept:
         return get_instance().is_active_session(session_id)
 
     def close(self, session_id: str) -> None:
-        """End a session."""
-        get_instance().close_session(session_id)
+        """End a session, and empty it.
+
+        One that was there while torch was loaded is frozen with it (``pages/shared_model.py``), and
+        nothing frozen that is part of a circle is ever collected: its uploads would stay.
+        """
+        runtime = get_instance()
+        found = runtime._session_mgr.get_session_info(session_id)  # there is no other way to it
+        runtime.close_session(session_id)
+        if found is not None:
+            found.session.session_state.clear()
 
 
 app = st.App(

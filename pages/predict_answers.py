@@ -38,7 +38,6 @@ def turn_key(content: str) -> str:
 def answers(run: str, files: list[Any], point: OperatingPoint | None, anyway: bool) -> list[Asked]:
     """Of every file, in order; shows how far that is."""
     uploads = [_upload(file) for file in files]
-    shared_demo.empty_in_the_end(kept(), *files)
     kept().forget_others([file.file_id for file in files], uploads)
     if not files:
         return []

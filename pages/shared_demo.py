@@ -6,7 +6,6 @@ the login is asked for wherever one is set up.
 
 import threading
 import uuid
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,8 +43,6 @@ class Desk:
     )
     line: Line = field(default_factory=lambda: Line(MOST_WAITING))
     seats: Seats = field(default_factory=lambda: Seats(SEATS, AWAY_SECONDS))
-    sent: dict[str, list[weakref.ref[Any]]] = field(default_factory=dict)
-    """What each session has sent, and what was made of it: emptied when the session ends."""
 
 
 _desk: list[Desk] = []
@@ -105,28 +102,15 @@ def _spend(name: str, what: str) -> None:
 
 
 def _leave(name: str) -> None:
-    """A tab was closed: its seat is free, it waits no longer, and nothing of its uploads is left.
-
-    These are emptied and not only let go of: a session that is there while torch is loaded is
-    frozen with it (``shared_model.settle_memory``), and nothing frozen is collected.
-    """
+    """A tab was closed: its seat is free, and it waits no longer."""
     desk().seats.leave(name)
     desk().line.cancel(name)
-    for one in desk().sent.pop(name, []):
-        if (left := one()) is not None:
-            left.close()
 
 
 @st.cache_resource(scope="session", on_release=_leave, show_spinner=False)
 def _present(name: str) -> str:
     """Something that Streamlit lets go of when the session's tab is closed."""
     return name
-
-
-def empty_in_the_end(*sent: Any) -> None:
-    """Let go of what these hold, by their ``close``, when the visitor's session ends."""
-    if is_demo():
-        desk().sent[_name()] = [weakref.ref(one) for one in sent]
 
 
 def _logged_in() -> bool:

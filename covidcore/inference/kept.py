@@ -116,10 +116,6 @@ class Kept:
         """What a run's network makes of it, ``(F,)``; None where the gate let nobody ask."""
         return self._features.get((upload.key, run))
 
-    def close(self) -> None:
-        """Keep nothing: whose it was has left."""
-        self.forget_others([], [])
-
     def forget_others(self, files: Iterable[str], uploads: Iterable[Upload]) -> None:
         """Keep these alone: what a person took off the list is gone."""
         files, contents = set(files), {one.content for one in uploads}

@@ -10,8 +10,10 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -31,6 +33,7 @@ import websockets
 
 from tests.browser.visitors import Seen, Visitor
 
+T = TypeVar("T")
 CANARY = "canary-7f3a"
 SABOTAGE = f"""
 import functools, json, os, signal, weakref
@@ -126,6 +129,12 @@ def door(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Iterator[D
     process.wait(30)
 
 
+def ran(work: Coroutine[Any, Any, T]) -> T:
+    """What it returns; in a thread of its own, as a browser holds this one's event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 def nothing_of_the_machine(visitor: Visitor, door: Door) -> None:
     """No message says where anything lies, or how it went wrong inside."""
     everything = b"".join(visitor.heard)
@@ -141,6 +150,23 @@ def test_headers_and_closed_doors(door: Door) -> None:
         assert "access-control-allow-origin" not in found
     assert door.ask("GET", "/_stcore/metrics")[0].status == 404
     assert door.ask("GET", "/_stcore/metrics/")[0].status == 404
+
+
+@pytest.mark.browser
+def test_a_real_browser_finds_nothing_that_the_headers_forbid(
+    door: Door, open_page, console: list[str]
+) -> None:
+    """Charts, pictures and uploads are the server's own, which the policy lets through."""
+    for name, sign in (("explore", "stPlotlyChart"), ("predict", "stFileUploader")):
+        page = open_page(f"http://127.0.0.1:{door.port}/{name}")
+        page.get_by_test_id(sign).first.wait_for(timeout=120_000)
+    page.get_by_test_id("stFileUploader").first.locator("input[type=file]").set_input_files(
+        {"name": "x.png", "mimeType": "image/png", "buffer": saved(picture(5))}
+    )
+    page.get_by_test_id("stImage").first.wait_for(timeout=120_000)
+    picture_there = page.get_by_test_id("stImage").locator("img").first
+    assert picture_there.evaluate("image => image.complete && image.naturalWidth > 0")
+    assert console == []
 
 
 @pytest.mark.parametrize(
@@ -171,7 +197,7 @@ def test_uploads_need_the_cookie_s_token_and_a_session(door: Door) -> None:
             found.append(await asyncio.to_thread(visitor.put, other, "x.png", b"x"))
             return found
 
-    assert asyncio.run(sent()) == [403, 403, 403, 400]
+    assert ran(sent()) == [403, 403, 403, 400]
 
 
 def test_a_page_of_another_site_gets_no_connection(door: Door) -> None:
@@ -181,7 +207,7 @@ def test_a_page_of_another_site_gets_no_connection(door: Door) -> None:
             pass
 
     with pytest.raises(websockets.exceptions.InvalidStatus, match="403"):
-        asyncio.run(connect())
+        ran(connect())
 
 
 def test_errors_are_told_to_the_log_alone(door: Door) -> None:
@@ -191,7 +217,7 @@ def test_errors_are_told_to_the_log_alone(door: Door) -> None:
             nothing_of_the_machine(visitor, door)
             return seen
 
-    seen = asyncio.run(look())
+    seen = ran(look())
     assert "Something went wrong here." in seen.words
     assert not seen.exceptions
     log = door.log.read_text()
@@ -215,7 +241,7 @@ def test_junk_in_links(door: Door) -> None:
                     assert max(map(len, seen.texts)) < 5_000
             nothing_of_the_machine(visitor, door)
 
-    asyncio.run(look())
+    ran(look())
 
 
 def test_what_a_browser_of_ours_does_not_send_is_not_heard(door: Door) -> None:
@@ -235,7 +261,7 @@ def test_what_a_browser_of_ours_does_not_send_is_not_heard(door: Door) -> None:
             assert "script_finished" in kinds
             assert not kinds & {"git_info_changed", "backend_operation_response"}
 
-    asyncio.run(send())
+    ran(send())
 
 
 def test_one_message_holds_a_megabyte_at_most(door: Door) -> None:
@@ -248,7 +274,7 @@ def test_one_message_holds_a_megabyte_at_most(door: Door) -> None:
             assert closed.value.rcvd
             return closed.value.rcvd.code
 
-    assert asyncio.run(send()) == 1009
+    assert ran(send()) == 1009
 
 
 def test_nobody_sees_or_takes_away_what_another_sent(door: Door) -> None:
@@ -269,7 +295,7 @@ def test_nobody_sees_or_takes_away_what_another_sent(door: Door) -> None:
             got, body = await asyncio.to_thread(door.ask, "GET", mine.sent.upload_url)
             assert got.status == 405 or b"PNG" not in body[:10]
 
-    asyncio.run(both())
+    ran(both())
 
 
 def test_uploads_are_gone_once_their_tab_is_closed(door: Door) -> None:
@@ -281,7 +307,7 @@ def test_uploads_are_gone_once_their_tab_is_closed(door: Door) -> None:
             await visitor.send(uploader, "x.png", saved(picture(4)))
             return door.keeps()
 
-    during = asyncio.run(visit())
+    during = ran(visit())
     assert during["bytes"] and during["alive"] and during["made"]
     deadline = time.monotonic() + 120
     while (now := door.keeps())["bytes"] or now["alive"]:
@@ -307,4 +333,4 @@ def test_connections_are_counted(door: Door) -> None:
             await one.close()
         return said
 
-    assert asyncio.run(everybody()) == ["403"] * 3
+    assert ran(everybody()) == ["403"] * 3
