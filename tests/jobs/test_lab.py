@@ -42,10 +42,10 @@ def answered() -> tuple[Settings, dict[str, Any]]:
 
 def test_the_sets_differ_by_the_mark_alone() -> None:
     settings, document = answered()
-    (below,) = (settings.home / "phantoms").glob("v*/lab-*")
-    names = sorted(path.name for path in below.iterdir())
-    assert names == ["lab, 100 % of COVID-19 marked", "lab, elsewhere", "lab, nothing marked"]
-    marked, plain = below / names[0], below / names[2]
+    folders = {path.name: path for path in settings.home.glob("phantoms/v*/lab-*/*")}
+    names = ["lab, 100 % of COVID-19 marked", "lab, elsewhere", "lab, nothing marked"]
+    assert sorted(folders) == names
+    marked, plain = folders[names[0]], folders[names[2]]
     for file in sorted(plain.glob("*/images/*.png")):
         one, other = (
             np.asarray(Image.open(folder / file.relative_to(plain))).astype(int)

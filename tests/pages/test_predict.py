@@ -320,13 +320,13 @@ def test_a_test_image_stands_for_an_upload(own, open_page) -> None:
     app = open_page("predict", run=own.find("latest"))
     click(app, "Take a test image")
     table = own.predictions(own.find("latest")).set_index("file")
-    (file,) = app.query_params["sample"]
+    file = app.query_params["sample"]
     assert table.at[file, "split"] == "test"
     assert f"In truth it is **{table.at[file, 'label']}**" in texts(app).replace("\\", "")
     answer = table.at[file, "predicted"]
     assert any(str(one.value).replace("\\", "").startswith(answer) for one in app.subheader)
     click(app, "Another test image")
-    assert app.query_params["sample"] != [file]
+    assert app.query_params["sample"] != file
 
 
 def test_only_a_test_image_can_be_asked_for_by_link(own, open_page) -> None:
