@@ -17,6 +17,7 @@ from covidcore import (
     __version__,
     cli_data,
     cli_figures,
+    cli_help,
     cli_jobs,
     cli_lab,
     cli_models,
@@ -29,6 +30,7 @@ from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError, RunError
 from covidcore.show import Answer
+from covidcore.terminal import paint
 from covidcore.wording import visible
 
 
@@ -38,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         document, text, status = options.run(options, Settings.from_environment())
     except CovidcoreError as error:
-        print(visible(error), file=sys.stderr)
+        _refuse(visible(error), options.verb)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
     except OSError as error:  # a refusal of the system that no room foresaw
-        print(visible(f"The system refused: {error}."), file=sys.stderr)
+        _refuse(visible(f"The system refused: {error}."), options.verb)
         return 1
     try:
         if options.json:
@@ -57,19 +59,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(status)
 
 
+def _refuse(sentence: str, verb: str) -> None:
+    """Say why, and at a terminal what a right command looks like."""
+    print(paint(sentence, "red", sys.stderr), file=sys.stderr)
+    if sys.stderr.isatty():
+        print(paint(cli_help.hint(verb), "faint", sys.stderr), file=sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m covidcore",
         description=f"A workbench for chest-radiograph classifiers. {DISCLAIMER}",
-        epilog="A first try: python -m covidcore train phantoms --preset quick",
+        epilog="A first try, offline and without data: python -m covidcore train phantoms "
+        "--preset quick. Then: evaluate latest, stress latest, report latest --out report.html. "
+        "Each verb has examples: python -m covidcore VERB --help",
     )
     parser.add_argument("--version", action="version", version=f"covidcore {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, text: str, run: Callable[..., Answer]) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=text, description=text)
+        made = verbs.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=cli_help.epilog(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         made.add_argument("--json", action="store_true", help="print one JSON document")
-        made.set_defaults(run=run)
+        made.set_defaults(run=run, verb=name)
         return made
 
     dataset = (
@@ -183,7 +200,7 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     from covidcore.inference.table import as_csv, as_table
     from covidcore.jobs.models import model_folder
     from covidcore.jobs.store import RunStore
-    from covidcore.show import answers, walk
+    from covidcore.show_predict import answers, walk
 
     store = RunStore(settings)
     run = store.find(options.run_id)

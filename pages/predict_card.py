@@ -16,7 +16,7 @@ from covidcore.inference.meaning import Meaning, matrix_of_test, meanings
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.info import RunInfo
 from covidcore.jobs.models import stated_figures
-from covidcore.show import memory
+from covidcore.show_predict import memory
 from covidcore.wording import interval, markdown, percent, visible
 from pages import predict_alike, predict_heat, shared, shared_notes
 from pages.predict_answers import Asked, kept, turn_key

@@ -26,19 +26,22 @@ WITH_THE_COMMAND_LINE = {
         "cli_data",
         "cli_figures",
         "cli_jobs",
+        "cli_help",
         "cli_lab",
         "cli_models",
         "cli_outside",
         "cli_report",
         "cli_sweeps",
     ),
-    *("show", "show_audit", "show_outside", "show_stress", "doctor", "__main__"),
+    *("show", "show_audit", "show_outside", "show_predict", "show_stress", "doctor"),
+    "__main__",
 }
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {
     *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
     *("chart_files", "chart_images", "chart_outside", "chart_stress", "chart_style"),
-    *("failpoints", "glossary", "lean", "limits", "proportions", "upload_guard", "wording"),
+    *("failpoints", "glossary", "lean", "limits", "proportions", "terminal", "upload_guard"),
+    "wording",
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
@@ -58,7 +61,7 @@ NO_TORCH = (
         "cli_sweeps",
     ),
     *("cli_models", "jobs/models", "jobs/exports", "jobs/imports"),
-    *("show", "doctor"),
+    *("show", "show_predict", "doctor", "glossary", "terminal"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
