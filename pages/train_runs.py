@@ -94,9 +94,9 @@ def curves(histories: dict[str, pd.DataFrame], where: str = "") -> None:
             else:
                 drawn = charts.compare_curves(histories, metric)
             st.plotly_chart(
-                drawn,
+                # Not as Streamlit's height, whose box would scroll by a pixel or two.
+                drawn.update_layout(height=270 if len(histories) == 1 else 380),
                 key=f"{metric}-{len(histories) > 1}{where}",
-                height=270 if len(histories) == 1 else 380,
                 alt=f"{metric.capitalize()} by epoch of {visible(', '.join(histories))}",
                 config={"displayModeBar": False},
             )
