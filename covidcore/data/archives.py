@@ -226,6 +226,7 @@ def _finish(folder: Path, chosen: Plan, title: str) -> None:
     root = class_root(folder)
     within = f"{root.relative_to(folder).as_posix()}/" if root != folder else ""
     left_out = [(one.file.removeprefix(within), one.kind, one.reason) for one in chosen.left_out]
+    storage.sweep(root / LEFT_OUT)  # a try before may have been killed at it
     storage.write_json(root / LEFT_OUT, left_out)
     try:
         list_files(folder)
