@@ -133,6 +133,7 @@ def make_optimiser(tail: nn.Sequential, recipe: Recipe) -> torch.optim.AdamW:
             for (is_late, decays), parameters in sorted(groups.items())
         ],
         lr=recipe.learning_rate,
+        fused=True,  # a third of the time on a CPU
     )
 
 
