@@ -1,8 +1,10 @@
 """Who can not see, has a telephone, or wants to take something away: every page, one server."""
 
 import json
+import os
 import re
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -90,10 +92,13 @@ def test_a_test_image_stands_for_an_upload(reading, open_page, console, phantoms
     assert_sound(reading, console)
 
 
-def test_a_file_beyond_the_limit_is_refused_before_it_is_sent(reading, open_page, console) -> None:
+def test_a_file_beyond_the_limit_is_refused_before_it_is_sent(
+    reading, open_page, console, tmp_path: Path
+) -> None:
     page = open_page(f"{reading.url}/predict")
     uploader = page.get_by_test_id("stFileUploaderDropzoneInput").first
-    large = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(26_300_000)}
-    uploader.set_input_files(large)
+    (tmp_path / "large.png").touch()
+    os.truncate(tmp_path / "large.png", 26_300_000)
+    uploader.set_input_files(tmp_path / "large.png")
     expect(page.get_by_text(re.compile("25.*MB or smaller"))).to_be_visible()
     assert_sound(reading, console)

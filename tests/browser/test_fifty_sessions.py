@@ -62,6 +62,7 @@ async def everyone(port: int) -> list[str]:
     return [first, *await asyncio.gather(*others)]
 
 
+@pytest.mark.campaign
 def test_fifty_visitors_are_all_answered(port: int) -> None:
     sessions = asyncio.run(everyone(port))
     assert len(set(sessions)) == SESSIONS + 1

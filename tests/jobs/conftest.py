@@ -23,7 +23,14 @@ def ray_head() -> Iterator[RealRay]:
         yield cluster
 
 
-@pytest.fixture(params=["local", "fake_ray", pytest.param("real_ray", marks=pytest.mark.ray)])
+PLACES = [
+    "local",
+    pytest.param("fake_ray", marks=pytest.mark.campaign),
+    pytest.param("real_ray", marks=pytest.mark.ray),
+]
+
+
+@pytest.fixture(params=PLACES)
 def place(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:

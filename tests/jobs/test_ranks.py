@@ -73,6 +73,7 @@ def wait_until_nobody_is_left(folder: Path) -> None:
     wait_until(lambda: not rank_pids(folder), "the processes to be gone")
 
 
+@pytest.mark.campaign
 def test_two_processes_learn_what_one_learns(
     store: RunStore, dataset: Dataset, whole: Trained
 ) -> None:

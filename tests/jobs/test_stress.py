@@ -83,6 +83,7 @@ def examined(run: Trained) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("short_ladder")
 def test_a_label_in_the_corner_is_found_with_the_lungs_out(planted: Planted) -> None:
     found = examined(planted(SEES, images=160, cue="corner"))
