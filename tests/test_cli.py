@@ -32,7 +32,7 @@ from tests import hostile
 from tests.conftest import MakeDataset
 from tests.data.fake_kaggle import FakeKaggle
 from tests.data.zips import Part, archive, honest, zip_folder
-from tests.runs import SHORT, Trained, trained, wait_until, write_run
+from tests.runs import LONG, SHORT, Trained, trained, wait_until, write_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -290,7 +290,7 @@ def test_kaggle_that_can_not_be_reached(run: Run, monkeypatch: pytest.MonkeyPatc
 def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> None:
     arguments = [
         *("train", finished.dataset.root, "--set", "arch=densenet121"),
-        *("--set", "weights=none", "--set", "image_size=32", "--set", "epochs=24"),
+        *("--set", "weights=none", "--set", "image_size=32", "--set", f"epochs={LONG.epochs}"),
         *("--set", "batch_size=8", "--set", "precision=fp32"),
     ]
     status, document = ask(*arguments)
@@ -298,7 +298,7 @@ def test_train_finds_a_finished_run(ask: Ask, run: Run, finished: Trained) -> No
     assert list(document) == TRAIN
     assert list(document["test"]) == EVALUATE
     assert (document["run"], document["state"]) == (finished.run, "done")
-    assert (document["cached"], document["epochs"]) == (True, 24)
+    assert (document["cached"], document["epochs"]) == (True, LONG.epochs)
     status, out, _ = run(*arguments)
     assert status == 0
     assert "(finished before)" in out
@@ -312,7 +312,7 @@ def test_runs(ask: Ask, run: Run, finished: Trained) -> None:
     assert documents[0]["run"] == finished.run
     status, out, _ = run("runs")
     assert f"{finished.run}" in out
-    assert "24/24" in out
+    assert f"{LONG.epochs}/{LONG.epochs}" in out
 
 
 def test_move(ask: Ask, run: Run, home: Path) -> None:

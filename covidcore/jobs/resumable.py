@@ -108,6 +108,7 @@ def restore(
             state.setdefault(int(number), {})[key] = tensor
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
+        _lay_out_alike(optimiser)
         if average:
             average.network.load_state_dict(_below(tensors, "average."))
         step, best = Step(**about["step"]), _below(tensors, "best.")
@@ -115,6 +116,14 @@ def restore(
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         tail.load_state_dict(before)
         return None  # of another network: the run begins again
+
+
+def _lay_out_alike(optimiser: torch.optim.Optimizer) -> None:
+    """Lay each moment out in memory as its parameter: a fused optimiser goes by memory alone."""
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            if value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter).copy_(value)
 
 
 def _write_with_hash(path: Path, data: bytes) -> None:

@@ -14,7 +14,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from covidcore.data.decode import decode
 from tests import dicoms, hostile
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, settle
 from tests.browser.test_evaluate import download
 from tests.browser.test_journey import heading
 from tests.pictures import picture
@@ -97,6 +97,7 @@ def open_row(page, table, number: int, name: str) -> None:
         table.click(position=place)
         with contextlib.suppress(AssertionError):
             expect(card).to_be_visible(timeout=5000)
+            settle(page)  # a picture of a card that goes while it is fetched is an error
             return
     raise AssertionError(f"The row of {name} did not open.")
 

@@ -122,6 +122,7 @@ def test_one_run_and_one_worker_however_many_submit_it_at_once(
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.campaign
 def test_many_runs_in_order_over_the_death_of_the_app(
     store: RunStore, dataset: Dataset, started: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,6 +172,7 @@ def cluster_store(store: RunStore, tmp_path: Path) -> Iterator[tuple[RunStore, d
         yield RunStore(replace(store.settings, runner=cluster.runner)), cluster.jobs
 
 
+@pytest.mark.campaign
 def test_a_cluster_is_asked_for_the_processors_of_all_and_its_job_starts_them(
     cluster_store: tuple[RunStore, dict], dataset: Dataset, phantoms: Path
 ) -> None:
