@@ -3,10 +3,11 @@
 A file whose size and time of change are the same as at the last scan is not read again.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ _FACTS = (
     *("age", "sex", "view", "reason"),
 )
 _SLICE = 256
+_TOGETHER = 8  # images of 224 px take less time than handing each to a thread
 
 
 def read_facts(
@@ -86,12 +88,17 @@ def _with(table: "pd.DataFrame", new: "pd.Index[int]", rows: list[Row]) -> "pd.D
 
 def _read_all(paths: list[Path], kept: Scratch) -> Iterator[Row]:
     """Decode files on all cores (Pillow lets go of the interpreter while it decodes)."""
-    read = partial(_read, keep=kept.expect(len(paths)))
+    keep = kept.expect(len(paths))
+
+    def read(start: int) -> list[Row]:
+        return [_read(path, keep) for path in paths[start : start + _TOGETHER]]
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             # In slices: map() would queue every square while the disk is slow.
             for start in range(0, len(paths), _SLICE):
-                for *row, square in pool.map(read, paths[start : start + _SLICE]):
+                parts = range(start, min(start + _SLICE, len(paths)), _TOGETHER)
+                for *row, square in chain.from_iterable(pool.map(read, parts)):
                     if square:
                         kept.put(row[_FACTS.index("sha256")], square)
                     yield tuple(row)
@@ -109,7 +116,8 @@ def _read(path: Path, keep: bool) -> Row:
 
     try:
         with path.open("rb") as file:
-            data = file.read(Limits().max_bytes + 1)
+            # So many bytes are made room for, however short the file is.
+            data = file.read(min(os.fstat(file.fileno()).st_size, Limits().max_bytes) + 1)
     except OSError as error:
         return *_unread(""), f"The file can not be read: {error.strerror}.", b""
     try:
@@ -117,12 +125,13 @@ def _read(path: Path, keep: bool) -> Row:
     except DecodeError as error:
         return *_unread(storage.sha256_bytes(data)), str(error), b""
     height, width = image.pixels.shape
-    pixels = storage.sha256_bytes(b"%dx%d:" % (width, height) + image.pixels.tobytes())
+    pixels = hashlib.sha256(b"%dx%d:" % (width, height))
+    pixels.update(image.pixels.data)
     looks = f"{dhash(image.pixels):016x}", thumbnail(image.pixels)
     person = image.subject.age, image.subject.sex, image.subject.view
     square = resize(image.pixels, SIZE).tobytes() if keep else b""
-    facts = width, height, image.mode, storage.sha256_bytes(data), pixels, *looks, *person, ""
-    return *facts, square
+    sums = storage.sha256_bytes(data), pixels.hexdigest()
+    return width, height, image.mode, *sums, *looks, *person, "", square
 
 
 def _unread(sha256: str) -> Row:

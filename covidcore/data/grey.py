@@ -21,7 +21,7 @@ def from_eight_bits(image: Image.Image, depth: int) -> tuple[Gray, float]:
         # Pillow spreads 2 and 4 bit grey over 0..255, yet not the value that is see-through.
         image.info["transparency"] = see_through * 255 // (2**depth - 1)
     if image.mode in ("L", "1") and see_through is None:
-        return np.array(image if image.mode == "L" else image.convert("L")), 0.0
+        return np.asarray(image if image.mode == "L" else image.convert("L")), 0.0
     if see_through is None and image.mode not in ("LA", "PA", "RGBA"):
         return luma(image if image.mode == "RGB" else image.convert("RGB"))
     image = image.convert("RGBA")
