@@ -14,7 +14,7 @@ from covidcore.data.facts import Progress
 from covidcore.data.pixels import read_square
 from covidcore.model.explain import grad_cam
 from covidcore.model.preprocess import Preprocessing, normalise
-from covidcore.training.precision import autocast, device
+from covidcore.training.precision import autocast, device, on_device
 
 _BATCH = 64
 
@@ -46,9 +46,9 @@ def score(
         ahead = read_ahead(0)
         for start in range(0, len(files), _BATCH):
             now, ahead = ahead, read_ahead(start + _BATCH)
-            squares = torch.from_numpy(np.stack([one.result() for one in now]))
+            squares = on_device(np.stack([one.result() for one in now]))
             with autocast(precision):
-                logits = model(normalise(squares.to(device()), spec))
+                logits = model(normalise(squares, spec))
             parts.append(logits.double().cpu().numpy())
             if progress:
                 progress(min(start + _BATCH, len(files)), len(files))
@@ -67,7 +67,7 @@ def score_squares(
     model = model.to(device()).eval()
     parts = []
     for start in range(0, len(squares), _BATCH):
-        batch = torch.from_numpy(np.array(squares[start : start + _BATCH])).to(device())
+        batch = on_device(np.array(squares[start : start + _BATCH]))
         with autocast(precision):
             logits = model(normalise(batch, spec))
         parts.append(logits.double().cpu().numpy())
@@ -83,7 +83,7 @@ def maps_of_squares(
     model = model.to(device())
     parts = []
     for start in range(0, len(squares), _BATCH):
-        batch = torch.from_numpy(np.array(squares[start : start + _BATCH])).to(device())
+        batch = on_device(np.array(squares[start : start + _BATCH]))
         with autocast(precision):
             parts.append(grad_cam(model, arch, normalise(batch, spec)))
     return np.concatenate(parts)

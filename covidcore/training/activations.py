@@ -20,7 +20,7 @@ from covidcore import storage
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.augment import augment
 from covidcore.training.loop import seeded
-from covidcore.training.precision import autocast, device
+from covidcore.training.precision import autocast, device, on_device
 from covidcore.training.stored import FrozenName, is_whole
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _compute(
     layers = frozen.layers.to(device()).eval()
     with storage.replacing(path) as out:
         for start in range(0, len(pixels), _BATCH):
-            batch = torch.from_numpy(np.array(pixels[start : start + _BATCH])).to(device())
+            batch = on_device(np.array(pixels[start : start + _BATCH]))
             if variant:
                 # Seeded by variant and place alone: every run means the same by "variant 2".
                 batch = augment(batch, seeded(variant, start))

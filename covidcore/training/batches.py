@@ -10,7 +10,7 @@ from torch.nn import functional
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.augment import KINDS, augment
 from covidcore.training.loop import seeded
-from covidcore.training.precision import device
+from covidcore.training.precision import on_device
 from covidcore.training.sizes import image_sizes as image_sizes  # of the batches that are made here
 
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ class _Labelled(ABC):
         self.train_size, self.val_size = len(train_rows), len(val_rows)
         # Copies, for rows out of a table are read-only, which torch does not like.
         self.train_rows, self.val_rows = train_rows.copy(), val_rows.copy()
-        self.labels = torch.from_numpy(labels.copy()).to(device())
+        self.labels = on_device(labels.copy())
         counts = np.bincount(labels[train_rows], minlength=classes)
-        self.class_counts = torch.from_numpy(counts).to(device())
+        self.class_counts = on_device(counts)
 
     def train_labels(self, rows: torch.Tensor) -> torch.Tensor:
         """Class numbers of the training images at positions ``rows``."""
-        return self.labels[torch.from_numpy(self.train_rows[rows.numpy()]).to(device())]
+        return self.labels[on_device(self.train_rows[rows.numpy()])]
 
     def validation(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and labels of the validation images' batch of that number, from 0."""
         rows = self.val_rows[number * self.val_batch : (number + 1) * self.val_batch]
-        return self.plain(rows), self.labels[torch.from_numpy(rows).to(device())]
+        return self.plain(rows), self.labels[on_device(rows)]
 
     @abstractmethod
     def plain(self, rows: "NDArray[np.int64]") -> torch.Tensor:
@@ -96,7 +96,7 @@ class PixelBatches(_Labelled):
         return normalise(self._squares(rows), self.spec)
 
     def _squares(self, rows: "NDArray[np.int64]") -> torch.Tensor:
-        return torch.from_numpy(np.asarray(self.pixels[rows])).to(device())
+        return on_device(np.asarray(self.pixels[rows]))
 
 
 class ActivationBatches(_Labelled):
@@ -134,5 +134,5 @@ class ActivationBatches(_Labelled):
 
 
 def _as_input(array: "NDArray[np.float16]") -> torch.Tensor:
-    values = torch.from_numpy(np.asarray(array)).to(device()).float()
+    values = on_device(np.asarray(array)).float()
     return values.permute(0, 3, 1, 2) if values.ndim == 4 else values  # stored channels-last
