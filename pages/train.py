@@ -37,6 +37,7 @@ def draw() -> None:
                 train_runs.queue(store, now)
                 train_sweeps.sweeps(store, now)
                 train_runs.all_runs(store, now)
+                train_runs.lost_runs(store)
 
         if run:
             live(run.run)

@@ -8,6 +8,7 @@ from covidcore.errors import CovidcoreError
 from covidcore.jobs import ties
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo, matching
+from covidcore.jobs.removal import lost_in_words
 from covidcore.jobs.store import RunStore
 from covidcore.wording import duration, markdown, percent, visible
 from pages import shared
@@ -244,6 +245,16 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
         )  # fmt: skip
 
 
+def lost_runs(store: RunStore) -> None:
+    """What the list left out, as it is damaged; the way out of it."""
+    if not store.lost:
+        return
+    st.warning(markdown(lost_in_words(store.lost)), icon=":material/heart_broken:")
+    if not store.rules.bounded and st.button("Remove what is damaged", key="remove-lost"):
+        st.session_state[_REMOVE] = list(store.lost)
+        st.rerun()
+
+
 def ask_to_remove(store: RunStore) -> None:
     """Open the dialog where somebody asked to remove runs; say what could not be removed."""
     for problem in st.session_state.pop(_REFUSED, []):
@@ -260,6 +271,8 @@ def remove_dialog(store: RunStore, runs: list[str]) -> None:
     for run in runs:
         if run in known:
             st.markdown(f"- {markdown(known[run].name)} {badge(known[run].state)}")
+        elif run in store.lost:
+            st.markdown(f"- {markdown(run)}, which is damaged")
     st.markdown(
         "Weights, curves, predictions, figures and logs are deleted for good. Datasets and "
         "stored features stay. A run that is running is not touched."

@@ -4,6 +4,7 @@ Needs websockets and streamlit's own messages; a session opens a page, sends fil
 """
 
 import asyncio
+import contextlib
 import http.client
 import re
 import uuid
@@ -38,6 +39,8 @@ class Visitor:
         self.port, self.session = port, ""
         self._cookie = self._token = ""
         self._page = ""
+        self._sent = ""
+        """Where the file lies that was sent last."""
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._meet)
@@ -85,13 +88,17 @@ class Visitor:
                 break
         status = await asyncio.to_thread(self.put, urls.upload_url, name, data)
         assert status == 204, f"the upload was answered with {status}"
+        earlier, self._sent = self._sent, urls.delete_url
         state = ClientState(page_name=self._page)
         widget = state.widget_states.widgets.add(id=uploader)
         info = widget.file_uploader_state_value.uploaded_file_info.add(
             name=name, size=len(data), file_id=urls.file_id
         )
         info.file_urls.CopyFrom(urls)
-        return await self._run(state)
+        seen = await self._run(state)
+        if earlier:  # as a browser does where a file is taken off the list
+            await asyncio.to_thread(self._ask, "DELETE", earlier)
+        return seen
 
     def put(self, url: str, name: str, data: bytes) -> int:
         """Upload as a browser does; the status of the answer."""
@@ -101,17 +108,27 @@ class Visitor:
             "Content-Type: image/png\r\n\r\n"
         )
         body = head.encode() + data + f"\r\n--{mark}--\r\n".encode()
+        return self._ask("PUT", url, body, f"multipart/form-data; boundary={mark}")
+
+    def _ask(self, method: str, url: str, body: bytes = b"", kind: str = "") -> int:
+        """The status of the answer, also where the server had enough before it had all.
+
+        0 where it hung up, and its words were lost with the connection.
+        """
         asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={mark}",
-            "X-Xsrftoken": self._token,
-            "Cookie": self._cookie,
-        }
-        asked.request("PUT", url, body, headers)
-        answer = asked.getresponse()
-        answer.read()
-        asked.close()
-        return answer.status
+        headers = {"X-Xsrftoken": self._token, "Cookie": self._cookie}
+        if kind:
+            headers["Content-Type"] = kind
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            asked.request(method, url, body, headers)
+        try:
+            answer = asked.getresponse()
+            answer.read()
+            return answer.status
+        except (ConnectionError, http.client.HTTPException):
+            return 0
+        finally:
+            asked.close()
 
     async def _run(self, state: ClientState) -> Seen:
         request = BackMsg()

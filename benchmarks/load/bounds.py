@@ -1,0 +1,112 @@
+"""Parts that go beyond what is usual: comings and goings, too much at once, half an hour."""
+
+import asyncio
+import time
+
+from benchmarks.load import people
+from benchmarks.load.place import DEMO
+from benchmarks.load.report import Row, Spread
+from benchmarks.load.work import Work, judged, sound
+from tests.browser.visitors import Visitor
+
+
+def churn(work: Work) -> list[Row]:
+    """200 sessions that come, look, ask once and go, twenty at a time."""
+    count = work.times(200)
+    with work.place.server() as server:
+        work.warm(server)
+        before, told = server.taken(), people.Told()
+        for _ in range(-(-count // 20)):
+            more = work.asking(server.port, 20, 1)
+            told.answered += more.answered
+            told.errors += more.errors
+            told.seconds += more.seconds
+        time.sleep(3)  # for the last to be let go
+        after = server.taken()
+    flat = after.threads <= before.threads + 5 and after.files <= before.files + 10
+    return [
+        Row(f"{count} sessions that come and go", "no error", str(told), not told.errors),
+        Row("threads and open files after them", "as before", f"{before}; then {after}", flat),
+    ]
+
+
+def uploads(work: Work) -> list[Row]:
+    """One session of the demo sends 8 times 100 MB while others go on predicting."""
+    with work.place.server(DEMO) as server:
+        work.warm(server)
+        before = server.taken()
+
+        async def greedy() -> list[int]:
+            async with Visitor(server.port) as visitor:
+                await visitor.open("predict")
+                url = f"/_stcore/upload_file/{visitor.session}/"
+                sizes = [100_000_000] * 8 + [20_000_000] * 8
+                return [
+                    await asyncio.to_thread(visitor.put, f"{url}{at}", "x.png", bytes(size))
+                    for at, size in enumerate(sizes)
+                ]
+
+        async def both() -> tuple[list[int], people.Told, float]:
+            others = people.all_at_once(server.port, 5, work.files, lambda asked: asked < 10)
+            found = await asyncio.gather(greedy(), others)
+            return found[0], found[1], server.taken().memory
+
+        answers, told, after = people.run(both())
+    large, small = answers[:8], answers[8:]
+    kept = small.count(204)
+    grown = after - before.memory
+    return [
+        Row("8 uploads of 100 MB, one session", "refused", _counted(large), {*large} <= {0, 413}),
+        Row("then 8 of 20 MB", "40 MB kept at most", _counted(small), kept <= 2),
+        Row("the server's memory meanwhile", "", f"{grown:+.0f} MB", None),
+        *judged("5 others meanwhile", told, None, 2.0),
+    ]  # fmt: skip
+
+
+def _counted(answers: list[int]) -> str:
+    names = {0: "hung up on", 204: "kept (204)", 413: "refused (413)"}
+    return ", ".join(
+        f"{answers.count(one)} {names.get(one, str(one))}" for one in sorted(set(answers))
+    )
+
+
+def crowd(work: Work) -> list[Row]:
+    """More than the demo has seats for: an answer, or a sentence, for everybody, and soon."""
+    count = work.times(120)
+    with work.place.server(DEMO) as server:
+        work.warm(server)
+        began = time.monotonic()
+        told = work.asking(server.port, count, 2)
+        took = time.monotonic() - began
+    holds = not told.errors and took < 110
+    return [
+        Row(f"{count} at once in a demo", "answered or politely refused, never a hang",
+            f"{told}; all told within {took:.0f} s", holds),
+        Row("opening the page among them", "", str(Spread.of(told.opened)), None),
+    ]  # fmt: skip
+
+
+def soak(work: Work) -> list[Row]:
+    """Ten sessions for half an hour."""
+    with work.place.server() as server:
+        work.warm(server)
+        until, said, told = time.monotonic() + 60 * work.minutes, [], people.Told()
+        while time.monotonic() < until:
+            stop = min(until, time.monotonic() + max(10.0, 60 * work.minutes / 6))
+            more = people.run(
+                people.all_at_once(
+                    server.port, 10, work.files, lambda asked, at=stop: time.monotonic() < at
+                )
+            )
+            told.answered += more.answered
+            told.errors += more.errors
+            told.seconds += more.seconds
+            said.append(str(server.taken()))
+            print(f"  {len(told.answered):6,} answers  {said[-1]}", flush=True)
+        rows = [sound("its log", server)]
+    what = f"10 at once for {work.minutes:g} minutes"
+    return [
+        Row(what, "no error", str(told), not told.errors),
+        Row("what it took, after a sixth and after all", "flat", f"{said[0]}; {said[-1]}", None),
+        *rows,
+    ]  # fmt: skip

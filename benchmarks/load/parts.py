@@ -1,0 +1,119 @@
+"""The parts of the benchmark, each with its targets; those beyond the usual are in ``bounds``."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from benchmarks.load import bounds
+from benchmarks.load.place import PLAIN, UNTUNED
+from benchmarks.load.report import Row
+from benchmarks.load.work import Work, judged, sound
+from covidcore.config import Settings
+from covidcore.data.index import load
+from covidcore.jobs.folder import State
+from covidcore.jobs.store import RunStore
+from covidcore.training.recipe import PRESETS
+from tests.conftest import ROOT
+from tests.runs import wait_until
+
+_TARGETS = {
+    # sessions: (pictures each, p50, p95, answers a second, p95 of opening)
+    1: (60, 0.15, 0.3, 0.0, None),
+    10: (20, None, 1.0, 12.0, None),
+    20: (10, None, 2.0, 0.0, None),
+    50: (6, None, 5.0, 0.0, 2.0),
+}
+
+
+def sessions(work: Work) -> list[Row]:
+    """1, 10, 20 and 50 sessions that ask at once, of the app as one installs it."""
+    rows = []
+    with work.place.server() as server:
+        work.warm(server)
+        for count, (each, half, most, rate, opening) in _TARGETS.items():
+            told = work.asking(server.port, count, work.times(each))
+            rows += judged(f"{count} at once", told, half, most, rate, opening)
+        rows.append(sound("these servers' log", server))
+    return rows
+
+
+def untuned(work: Work) -> list[Row]:
+    """The same without what makes the server bear many, to see what that is worth."""
+    rows = []
+    auto = {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "auto", "PYTHONPATH": str(ROOT)}
+    with work.place.server(UNTUNED, **auto) as server:
+        work.warm(server)
+        for count, each in ((1, 30), (10, 10), (20, 5)):
+            told = work.asking(server.port, count, work.times(each))
+            rows.append(Row(f"{count} at once, default configuration", "", str(told), None))
+    return rows
+
+
+def training(work: Work) -> list[Row]:
+    """Five sessions while a run trains on the same processors."""
+    store = RunStore(Settings(home=work.place.home))
+    done = next(one for one in store.list() if one.tested)
+    recipe = replace(PRESETS["full"].recipe, weights="none", epochs=200, seed=int(time.time()))
+    with work.place.server() as server:
+        work.warm(server)
+        dataset = load(done.dataset, work.place.home)
+        run = store.submit(recipe, dataset, "under load").run
+        try:
+            wait_until(lambda: store.info(run).phase == "training", "the run to train")
+            told = work.asking(server.port, 5, work.times(30))
+            still = store.info(run).state is State.RUNNING
+        finally:
+            store.cancel(run)
+            wait_until(lambda: store.info(run).state.ended, "the run to stop")
+            store.remove(run)
+    rows = judged("5 at once beside a training run", told, None, 1.5)
+    return [*rows, Row("the run meanwhile", "goes on", "it did" if still else "ended", still)]
+
+
+def memory(work: Work) -> list[Row]:
+    """2,000 predictions by ten sessions; what the process takes after so many of them."""
+    stops = [work.times(count) for count in (100, 500, 1000, 2000)]
+    with work.place.server() as server:
+        work.warm(server)
+        taken, errors = [], 0
+        for before, stop in zip([0, *stops], stops, strict=False):
+            told = work.asking(server.port, 10, max(1, (stop - before) // 10))
+            taken.append(server.taken())
+            errors += len(told.errors)
+    first, late, last = taken[0], taken[2], taken[3]
+    said = "; ".join(f"{count:,}: {one}" for count, one in zip(stops, taken, strict=True))
+    more = late.memory - first.memory
+    flat = last.threads <= first.threads + 20 and last.files <= first.files + 20
+    return [
+        Row("memory from prediction 100 to 1,000", "+50 MB at most", f"{more:+.0f} MB", more <= 50),
+        Row("memory at 2,000", "", f"{last.memory - first.memory:+.0f} MB since 100", None),
+        Row("threads and open files over 2,000", "flat", said, flat),
+        Row("errors in 2,000", "none", str(errors), not errors),
+    ]  # fmt: skip
+
+
+def browser(work: Work) -> list[Row]:
+    """One real browser among nine sessions, to see that websockets do not flatter."""
+    from benchmarks.load.chromium import seen_in_a_browser
+
+    with work.place.server(PLAIN) as server:
+        work.warm(server)
+        alone = seen_in_a_browser(server.port, work.files, work.times(20), others=0)
+        among = seen_in_a_browser(server.port, work.files, work.times(20), others=9)
+    return [
+        Row("a real browser, alone: file chosen to answer in view", "", str(alone), None),
+        Row("a real browser beside nine sessions", "", str(among), None),
+    ]
+
+
+ALL: dict[str, Callable[[Work], list[Row]]] = {
+    "sessions": sessions,
+    "untuned": untuned,
+    "training": training,
+    "memory": memory,
+    "churn": bounds.churn,
+    "uploads": bounds.uploads,
+    "crowd": bounds.crowd,
+    "browser": browser,
+    "soak": bounds.soak,
+}
