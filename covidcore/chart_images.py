@@ -43,7 +43,10 @@ def stacked(counts: pd.DataFrame, unit: str = "images") -> go.Figure:
             ],
         )
     drawn.update_layout(barmode="stack", height=110 + 44 * len(counts), bargap=0.35)
-    drawn.update_layout(legend={"traceorder": "normal"})
+    # A figure that would not fit its part of the bar is told on hover, and not drawn at 4 pixels.
+    drawn.update_layout(
+        legend={"traceorder": "normal"}, uniformtext={"minsize": 10, "mode": "hide"}
+    )
     drawn.update_xaxes(title=unit.capitalize(), rangemode="tozero")
     return drawn.update_yaxes(
         tickvals=places,

@@ -37,7 +37,7 @@ def parts(rows: Mapping[str, Mapping[str, Any]], chance: float) -> go.Figure:
     drawn.add_vline(
         x=chance,
         line={"color": QUIET, "dash": "dash", "width": 1},
-        annotation={"text": f"chance {chance:.0%}", "font": {"color": QUIET}},
+        annotation={"text": f"chance {chance:.0%}"},
     )
     drawn.update_layout(height=100 + 46 * len(names), margin={"t": 30})
     drawn.update_yaxes(

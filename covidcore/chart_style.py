@@ -27,7 +27,7 @@ PALETTE = (
 
 CLEAR = "rgba(0,0,0,0)"
 QUIET = "#7a7a7a"
-"""A grey that can be read on white and on near-black."""
+"""A grey for lines and marks that can be seen on white and on near-black; words take the page's."""
 
 _GRID = "rgba(128,128,128,0.25)"
 _LONGEST = 60
@@ -77,7 +77,7 @@ def empty(text: str) -> go.Figure:
         y=0.5,
         xref="paper",
         yref="paper",
-        font={"color": QUIET, "size": 14},
+        font={"size": 14},
     )
     return result.update_xaxes(visible=False).update_yaxes(visible=False)
 

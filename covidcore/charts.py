@@ -18,7 +18,7 @@ from covidcore.chart_curves import learning_curves as learning_curves
 from covidcore.chart_images import difference as difference
 from covidcore.chart_images import grey_levels as grey_levels
 from covidcore.chart_images import stacked as stacked
-from covidcore.chart_style import CLEAR, QUIET, Floats, bars, empty, figure, ink
+from covidcore.chart_style import CLEAR, Floats, bars, empty, figure, ink
 from covidcore.chart_style import PALETTE as PALETTE
 from covidcore.chart_style import class_colours as class_colours
 from covidcore.chart_style import label as label
@@ -156,7 +156,7 @@ def _cell_texts(
     for row, column in zip(*np.nonzero(~hidden), strict=True):
         value = float(shown[row, column])
         if np.isnan(value):
-            text, colour = "-", QUIET
+            text, colour = "-", None
         else:
             text = f"{value:,.0f}" if normalise == "counts" else f"{value:.1%}"
             colour = ink(_PALE + (_DEEP - _PALE) * value / top)

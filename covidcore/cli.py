@@ -8,6 +8,7 @@ failed or was cancelled, 130 interrupted.
 import argparse
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ from covidcore import (
     __version__,
     cli_data,
     cli_figures,
+    cli_help,
     cli_jobs,
+    cli_lab,
     cli_models,
     cli_outside,
     cli_report,
@@ -27,6 +30,7 @@ from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.split import GROUPINGS
 from covidcore.errors import CovidcoreError, RunError
 from covidcore.show import Answer
+from covidcore.terminal import paint
 from covidcore.wording import visible
 
 
@@ -36,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         document, text, status = options.run(options, Settings.from_environment())
     except CovidcoreError as error:
-        print(visible(error), file=sys.stderr)
+        _refuse(visible(error), options.verb)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
     except OSError as error:  # a refusal of the system that no room foresaw
-        print(visible(f"The system refused: {error}."), file=sys.stderr)
+        _refuse(visible(f"The system refused: {error}."), options.verb)
         return 1
     try:
         if options.json:
@@ -55,19 +59,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(status)
 
 
+def _refuse(sentence: str, verb: str) -> None:
+    """Say why, and at a terminal what a right command looks like."""
+    print(paint(sentence, "red", sys.stderr), file=sys.stderr)
+    if sys.stderr.isatty():
+        print(paint(cli_help.hint(verb), "faint", sys.stderr), file=sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m covidcore",
         description=f"A workbench for chest-radiograph classifiers. {DISCLAIMER}",
-        epilog="A first try: python -m covidcore train phantoms --preset quick",
+        epilog="A first try, offline and without data: python -m covidcore train phantoms "
+        "--preset quick. Then: evaluate latest, stress latest, report latest --out report.html. "
+        "Each verb has examples: python -m covidcore VERB --help",
     )
     parser.add_argument("--version", action="version", version=f"covidcore {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, text: str, run: Callable[..., Answer]) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=text, description=text)
+        made = verbs.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=cli_help.epilog(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         made.add_argument("--json", action="store_true", help="print one JSON document")
-        made.set_defaults(run=run)
+        made.set_defaults(run=run, verb=name)
         return made
 
     dataset = (
@@ -167,24 +186,32 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--anyway", action="store_true", help=text)
     text = "the images are negatives: turn black and white round"
     made.add_argument("--invert", action="store_true", help=text)
+    text = "plant a shortcut in phantoms: what notices, and what does not"
+    made = verb("lab", text, cli_lab.lab)
+    text = "of one class's images, how many carry a mark in the corner; above 0, at most 1"
+    made.add_argument("--share", type=float, default=0.9, metavar="P", help=text)
     verb("doctor", "what this machine has, and what is missing", _doctor)
     return parser
 
 
 def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     from covidcore.inference.meaning import matrix_of_test, meanings
-    from covidcore.inference.predictor import Predictor
+    from covidcore.inference.predictor import BATCH, Predictor
     from covidcore.inference.table import as_csv, as_table
     from covidcore.jobs.models import model_folder
     from covidcore.jobs.store import RunStore
-    from covidcore.show import answers, walk
+    from covidcore.show_predict import answers, walk
 
     store = RunStore(settings)
     run = store.find(options.run_id)
-    predictor, point = Predictor.open(model_folder(store, run)), store.operating(run)
+    files = list(walk(options.file))
+    # Few are answered before threads of their own would have begun.
+    threads = 1 if len(files) <= BATCH else os.cpu_count() or 1
+    predictor = Predictor.open(model_folder(store, run), settings.home, threads)
+    point = store.operating(run)
     if point and point.thresholds:
         print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)
-    items = ((str(path), path) for path in walk(options.file))
+    items = ((str(path), path) for path in files)
     found = predictor.predict(items, point, anyway=options.anyway, invert=options.invert)
     if options.csv:
         meant = {}

@@ -1,7 +1,7 @@
 """The verbs that look past one split: evaluate, on other datasets too, crossvalidate, stress."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from covidcore import cli_figures
 from covidcore.config import Settings
@@ -9,9 +9,6 @@ from covidcore.errors import DataError
 from covidcore.show import Answer, Line
 from covidcore.show_outside import folds_described, opened_in_words, outside_described
 from covidcore.show_stress import stress_described
-
-if TYPE_CHECKING:
-    from covidcore.jobs.studies import Report
 
 
 def evaluate(options: argparse.Namespace, settings: Settings) -> Answer:
@@ -49,7 +46,7 @@ def _elsewhere(options: argparse.Namespace, settings: Settings) -> Answer:
     with Line() as line:
         progress = line.progress("scanning", "images")
         dataset = resolve(options.on, settings, progress, line.moving())
-        document = outside_study(store, run, dataset, mapping).follow(_report(line))
+        document = outside_study(store, run, dataset, mapping).follow(line.doing)
     return _public(document), outside_described(document), 0
 
 
@@ -62,7 +59,7 @@ def crossvalidate(options: argparse.Namespace, settings: Settings) -> Answer:
     run = store.find(options.run_id)
     with Line() as line:
         study = folds_study(store, run, options.folds, options.repeats)
-        document = study.follow(_report(line))
+        document = study.follow(line.doing)
     return _public(document), folds_described(document), 0
 
 
@@ -75,17 +72,10 @@ def stress(options: argparse.Namespace, settings: Settings) -> Answer:
     store = RunStore(settings)
     run = store.find(options.run_id)
     with Line() as line:
-        document = _public(stress_study(store, run).follow(_report(line)))
+        document = _public(stress_study(store, run).follow(line.doing))
     document["test_opened"] = times = note_opened(store.path(run))
     return document, f"{stress_described(document)}\n{opened_in_words(times)}", 0
 
 
 def _public(document: "dict[str, Any]") -> "dict[str, Any]":
     return {name: value for name, value in document.items() if name != "stamp"}
-
-
-def _report(line: Line) -> "Report":
-    def report(doing: str, done: int, total: int) -> None:
-        line.update(f"{doing}: {done:,} of {total:,}" if total else doing)
-
-    return report

@@ -1,17 +1,16 @@
 """How the command line shows things to a person: tables, a progress line, a followed job."""
 
 import contextlib
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from covidcore.config import DISCLAIMER
 from covidcore.data.index import Dataset
-from covidcore.errors import DataError
 from covidcore.jobs.estimate import (
     PROBE_SECONDS,
     Forecaster,
@@ -22,6 +21,7 @@ from covidcore.jobs.estimate import (
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo
 from covidcore.jobs.store import RunStore, Submission
+from covidcore.terminal import bar, paint
 from covidcore.training.recipe import Recipe
 from covidcore.wording import visible
 
@@ -32,6 +32,15 @@ FIGURES = ("recall", "specificity", "precision", "f1", "auc")
 """Of each class, in the order in which they are shown."""
 
 _POLL_SECONDS = 0.25
+
+COLOURS = {
+    State.DONE.value: "green",
+    State.RUNNING.value: "blue",
+    State.FAILED.value: "red",
+    State.CANCELLED.value: "yellow",
+    State.INTERRUPTED.value: "yellow",
+}
+_STATES = re.compile(rf"(?<=  )({'|'.join(COLOURS)})(?=  )")
 
 
 class Line:
@@ -68,13 +77,17 @@ class Line:
         sys.stderr.flush()
 
     def progress(self, verb: str, noun: str) -> Callable[[int, int], None]:
-        """A callback that shows ``verb 12 of 300 noun``."""
+        """A callback that shows ``verb 12 of 300 noun`` with a bar."""
 
         def report(done: int, total: int) -> None:
             if done % 25 == 0 or done == total:
-                self.update(f"{verb} {done} of {total} {noun}")
+                self.update(f"{bar(done, total)} {verb} {done:,} of {total:,} {noun}")
 
         return report
+
+    def doing(self, what: str, done: int, total: int) -> None:
+        """Show how far a longer question is, as `jobs.studies.Report`."""
+        self.update(f"{bar(done, total)} {what}: {done:,} of {total:,}" if total else what)
 
     def moving(self) -> Callable[[str, int, int], None]:
         """A callback that shows ``what: 12 of 300 MB``; or ``what`` alone, once, in a file."""
@@ -86,7 +99,8 @@ class Line:
             if what != said and not self.live:
                 self.say(f"{what}.")
             said = what
-            self.update(f"{what}: {done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else what)
+            size = f"{what}: {done / 1e6:.1f} of {total / 1e6:.1f} MB"
+            self.update(f"{bar(done, total)} {size}" if total else what)
 
         return report
 
@@ -147,7 +161,11 @@ def standing(info: RunInfo) -> str:
     where = f"epoch {info.epoch}/{info.epochs} " if info.phase == "training" else ""
     rate = f", {info.images_per_second:.0f} images/s" if info.images_per_second else ""
     left = f", {info.eta_seconds:.0f} s left" if info.eta_seconds is not None else ""
-    return f"{info.phase} {where}{info.step}/{info.steps}{rate}{left}"
+    done = info.step / max(info.steps, 1)
+    if info.phase == "training":
+        done = (info.epoch - 1 + done) / max(info.epochs, 1)
+    far = bar(round(1000 * done), 1000)
+    return f"{far} {info.phase} {where}{info.step}/{info.steps}{rate}{left}"
 
 
 def train_result(store: RunStore, submission: Submission) -> Answer:
@@ -218,53 +236,6 @@ def share(value: float | None, interval: Sequence[float | None] | None = None) -
     return f"{100 * value:.1f} % ({low:.1f}-{high:.1f})"
 
 
-def answers(found: Sequence[dict[str, Any]]) -> str:
-    """Answers and refusals, a line a file."""
-    lines = []
-    for one in found:
-        file = visible(one["file"])
-        refused = f"refused ({one['refused']}): {one['reason']}" if one["refused"] else ""
-        if one["answer"] is None:
-            lines.append(f"{file}: {refused}")
-        else:
-            chance = one["probabilities"][one["answer"]]
-            lines.append(f"{file}: {visible(one['answer'])} ({100 * chance:.1f} %)")
-            lines.extend([f"  Answered anyway, though {refused}"] if refused else [])
-            lines.extend(f"  {visible(warning)}" for warning in one["warnings"])
-        if one["near_training_image"]:
-            lines.append(f"  {memory(visible(one['near_training_image']))}")
-    return "\n".join([*lines, DISCLAIMER])
-
-
-def memory(file: str) -> str:
-    """The sentence about an image that is a training image, or like one."""
-    return (
-        f"This image, or a near copy, is in the training set ({file}): this is memory, not "
-        "prediction."
-    )
-
-
-def walk(paths: Sequence[Path]) -> list[Path]:
-    """Files as given, and every file below a folder that is not hidden, sorted.
-
-    Raises: DataError where a folder holds no file.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        below = [
-            one
-            for one in sorted(path.rglob("*"))
-            if one.is_file() and not any(p.startswith(".") for p in one.relative_to(path).parts)
-        ]
-        if not below:
-            raise DataError(f"There is no file in {path}.")
-        found.extend(below)
-    return found
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns of text; the first to the left, the rest to the right."""
     header, *rows = [[visible(cell) for cell in row] for row in (header, *rows)]
@@ -273,7 +244,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(
             cell.ljust(width) if i == 0 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
+        ).rstrip()
         for row in (header, *rows)
     ]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join([paint(lines[0], "bold", sys.stdout), *map(_with_states, lines[1:])])
+
+
+def _with_states(line: str) -> str:
+    """A row of a table; at a terminal the states of runs in it have their colours."""
+    return _STATES.sub(lambda found: paint(found[0], COLOURS[found[0]], sys.stdout), line)

@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -173,9 +174,12 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
-    Raises: DataError where it is missing, not JSON, or not as ``write_json`` left it.
+    Raises: DataError where it is missing, not JSON, not as ``write_json`` left it, or is no file:
+    of a pipe or a device there may be no end.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path} can not be read: it is no file.")
         return sealed.parse(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there.") from error

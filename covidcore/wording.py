@@ -16,6 +16,7 @@ _FOUND_ANYWAY = re.compile(
     r"(:)(?=\S)|(@)(?=\S)|(www)(?=\.)|([-<=>])(?=[-<=>])", flags=re.IGNORECASE
 )
 _JOINER = "\N{WORD JOINER}"
+_FOLDERS = re.compile(r"(?<![\w.:/\\<…])(?:[A-Za-z]:)?(?:[/\\][^\s/\\“”\"'<>]+)*[/\\](?=[^\s/\\])")
 _DASH = "\N{EN DASH}"  # stands for a figure that does not exist
 
 
@@ -25,10 +26,27 @@ def visible(text: object) -> str:
     return " ".join(kept.split())
 
 
+def brief(text: object, most: int = 60) -> str:
+    """What somebody typed, as it is quoted in a sentence: one line, and not all of a long one."""
+    shown = visible(text)
+    return shown if len(shown) <= most else f"{shown[:most]}…"
+
+
 def markdown(text: object) -> str:
     """Text that Markdown shows letter by letter: no link, image, icon, formula or emphasis."""
     parted = _FOUND_ANYWAY.sub(lambda match: match[0] + _JOINER, visible(text))
     return _MARKDOWN.sub(r"\\\1", parted)
+
+
+def without_folders(text: object, *known: object) -> str:
+    """The same sentence, with every file by its name alone: where it lies is left out.
+
+    ``known`` are folders that are left out first, as one whose name holds a blank can not be told.
+    """
+    told = str(text)
+    for folder in sorted((str(one) for one in known if one), key=len, reverse=True):
+        told = told.replace(f"{folder}/", "…/").replace(f"{folder}\\", "…/").replace(folder, "…")
+    return _FOLDERS.sub("…/", told)
 
 
 def duration(seconds: float | None) -> str:

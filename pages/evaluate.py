@@ -21,6 +21,7 @@ from pages import (
     evaluate_subgroups,
     shared,
     shared_choice,
+    shared_demo,
 )
 
 VIEWS: dict[str, Callable[[RunInfo], None]] = {
@@ -49,12 +50,14 @@ def draw() -> None:
         try:
             shared.results(run.run, shared.settings().home)
         except RunError as error:
-            st.error(markdown(str(error)))
+            st.error(shared_demo.sentence(error))
             if st.button("Run again", type="primary"):
                 shared.store().resume(run.run)
                 st.switch_page(shared.TRAIN, query_params={"run": shared.link(run.run)})
             return
-        st.header(markdown(run.name), anchor=False)
+        shared.titled(
+            run.name, shared.PREDICT, "Try an image", "upload_file", run=shared.link(run.run)
+        )
         evaluate_opened.draw(run)
         view = st.segmented_control(
             "View", list(VIEWS), default="Matrix", key="view", bind="query-params", required=True,

@@ -8,7 +8,7 @@ from covidcore.evaluation import calibration, predictions
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import interval, percent
 from pages import evaluate_figures as parts
-from pages import shared
+from pages import shared, shared_notes
 
 
 def draw(run: RunInfo) -> None:
@@ -35,6 +35,7 @@ def draw(run: RunInfo) -> None:
         + ("less" if temperature > 1 else "more")
         + " sure than it was. It changes no answer."
     )
+    shared_notes.heading("Reliability diagram", "reliability", "ece", "temperature")
     st.plotly_chart(
         charts.reliability(corrected, raw),
         key="reliability",

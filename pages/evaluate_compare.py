@@ -13,7 +13,7 @@ from covidcore.inference.table import as_csv
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import markdown, percent, visible
 from pages import evaluate_figures as parts
-from pages import shared
+from pages import shared, shared_notes
 
 MOST = 6
 WHO = {"first": "{0} is right", "second": "{1} is right", "neither": "neither is right"}
@@ -76,6 +76,7 @@ def _ranking(found: dict[str, Any], names: dict[str, str]) -> None:
             "images into their test sets."
         )
     )
+    shared_notes.heading("Ranking", "ties", "interval")
     ranked = sorted(found["runs"], key=lambda one: (one["rank"], -one["accuracy"]))
     ties = [one["rank"] for one in ranked]
     st.plotly_chart(
@@ -104,7 +105,7 @@ def _ranking(found: dict[str, Any], names: dict[str, str]) -> None:
 
 
 def _pairs(found: dict[str, Any], names: dict[str, str]) -> None:
-    st.subheader("Each pair", anchor=False)
+    shared_notes.heading("Each pair", "mcnemar", "interval")
     lines = []
     for two in found["pairs"]:
         better = two["better"]

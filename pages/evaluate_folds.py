@@ -9,7 +9,7 @@ import streamlit as st
 from covidcore import chart_outside
 from covidcore.jobs.folds import folds_study, leak_ledger
 from covidcore.wording import duration, interval, percent, points
-from pages import shared, shared_tasks
+from pages import shared, shared_notes, shared_tasks
 
 if TYPE_CHECKING:
     from covidcore.jobs.info import RunInfo
@@ -38,7 +38,7 @@ def draw(run: "RunInfo") -> None:
     """The leak ledger at once; folds where they were trained before, else the way to them."""
     with shared.told():
         _ledger(run)
-    st.subheader("Other splits of the same images", anchor=False)
+    shared_notes.heading("Other splits of the same images", "folds")
     with shared.told():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             folds = st.selectbox("Folds", FOLDS, 1, key="folds_count", width=120)
@@ -53,7 +53,7 @@ def draw(run: "RunInfo") -> None:
 
 
 def _ledger(run: "RunInfo") -> None:
-    st.subheader("Leak ledger", anchor=False)
+    shared_notes.heading("Leak ledger", "leaks")
     ledger = _ledger_of(run.run, run.dataset, shared.settings().home)
     known = ledger[-1]["with"]["n"]
     if not known:

@@ -18,7 +18,7 @@ from covidcore.inference.table import as_csv
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import interval, markdown, percent, visible
 from pages import evaluate_figures as parts
-from pages import shared
+from pages import shared, shared_notes
 
 SHOWS = {"counts": "Images", "rows": "Share of the truth", "columns": "Share of the answer"}
 FIGURES = {
@@ -43,6 +43,9 @@ def draw(run: RunInfo) -> None:
             limits = parts.thresholds(run, classes)
     report = parts.report(run.run, home, limits)
     with top:
+        shared_notes.heading(
+            "On the test images", "accuracy", "balanced_accuracy", "f1", "auc", "loss", "interval"
+        )
         _numbers(report)
         _sentence(report, limits)
     halves = st.grid(2, min_column_width=380, gap="large")
@@ -91,7 +94,7 @@ def _sentence(report: dict[str, Any], limits: parts.Limits) -> None:
 
 
 def _matrix(report: dict[str, Any], classes: list[str]) -> None:
-    st.subheader("Confusion matrix", anchor=False)
+    shared_notes.heading("Confusion matrix", "matrix")
     with st.container(horizontal=True, vertical_alignment="center"):
         shows = st.segmented_control(
             "Show", list(SHOWS), format_func=SHOWS.get, default="counts", required=True,
@@ -128,7 +131,7 @@ def _cell_clicked() -> None:
 
 def _baselines(run: RunInfo, report: dict[str, Any]) -> None:
     """The accuracy beside what can be had without lungs, on one axis."""
-    st.subheader("Against rules that see no lungs", anchor=False)
+    shared_notes.heading("Against rules that see no lungs", "source_alone", "border")
     images = np.array(report["confusion"]).sum(axis=1)
     rows = [
         Share("This run", report["accuracy"], tuple(report["accuracy_ci"])),
@@ -161,7 +164,7 @@ def _baselines(run: RunInfo, report: dict[str, Any]) -> None:
 
 
 def _each_class(report: dict[str, Any], classes: list[str]) -> None:
-    st.subheader("Each class", anchor=False)
+    shared_notes.heading("Each class", "recall", "precision", "f1", "auc", "interval")
     of_class = report["per_class"].values()
     rows = {"images": [f"{one['n']:,}" for one in of_class]}
     for name, shown in FIGURES.items():
@@ -172,7 +175,7 @@ def _each_class(report: dict[str, Any], classes: list[str]) -> None:
             for one in of_class
         ]
     st.dataframe(
-        pd.DataFrame(rows, index=[visible(name) for name in classes]).T,
+        pd.DataFrame(rows, index=[visible(name) for name in classes]).T.rename_axis("figure"),
         alt="Figures of each class, with intervals of 95 %",
     )
     st.caption(

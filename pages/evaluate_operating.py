@@ -13,7 +13,7 @@ from covidcore.evaluation.predictive import PREVALENCES
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import interval, markdown, percent
 from pages import evaluate_figures as parts
-from pages import shared
+from pages import shared, shared_notes
 
 COSTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _REFUSED = "_operating_refused"
@@ -33,6 +33,7 @@ def draw(run: RunInfo) -> None:
         point = _controls(run, classes, table)
     matrix = np.array(parts.report(run.run, shared.settings().home, _limits(point))["confusion"])
     with right:
+        shared_notes.heading("On the test images", "recall", "predictive", "prevalence")
         _effect(matrix, classes, point)
     _cost_curve(table, classes, point)
 
@@ -156,7 +157,7 @@ def _effect(matrix: Any, classes: list[str], point: OperatingPoint) -> None:
 
 
 def _cost_curve(table: Any, classes: list[str], point: OperatingPoint) -> None:
-    st.subheader("Cost by threshold, on the validation images", anchor=False)
+    shared_notes.heading("Cost by threshold, on the validation images", "threshold")
     try:
         tried = operating.costs(table, classes, point)
     except CovidcoreError as error:

@@ -9,7 +9,7 @@ from covidcore.data.index import known
 from covidcore.evaluation.outside import check_mapping, suggested_mapping
 from covidcore.jobs.outside import outside_results, outside_study, outside_under_way
 from covidcore.wording import markdown, visible
-from pages import evaluate_outside_result, shared, shared_tasks
+from pages import evaluate_outside_result, shared, shared_notes, shared_tasks
 
 if TYPE_CHECKING:
     from covidcore.data.index import Dataset
@@ -21,7 +21,7 @@ _NEXT = "_outside_next"
 
 def draw(run: "RunInfo") -> None:
     """Choose a dataset and say which class is which; what was found before is shown at once."""
-    st.subheader("On another dataset", anchor=False)
+    shared_notes.heading("On another dataset", "outside", "interval")
     st.markdown(
         "The run's own test images come from where its training images come from. How it fares "
         "elsewhere is seen elsewhere: on any folder of labelled radiographs. It is never trained "

@@ -12,7 +12,7 @@ from covidcore.evaluation.corruptions import CORRUPTIONS, corrupt
 from covidcore.evaluation.stress import FALL
 from covidcore.jobs.stress import stress_study
 from covidcore.wording import duration, interval, markdown, percent, visible
-from pages import shared, shared_tasks
+from pages import shared, shared_notes, shared_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +52,8 @@ def draw(run: "RunInfo") -> None:
     )
 
 
-def _verdict(title: str, sign: str, text: str) -> None:
-    st.subheader(title, anchor=False)
+def _verdict(title: str, sign: str, text: str, *terms: str) -> None:
+    shared_notes.heading(title, *terms)
     st.markdown(f"{_SIGNS[sign]} {markdown(text)}")
 
 
@@ -66,9 +66,9 @@ def _lungs(found: dict[str, Any]) -> None:
     """Both tests in words, and their figures beside those of whole images and of chance."""
     out, only = found["lungs_out"], found["lungs_only"]
     signs = {"untested": "none", "above_chance": "bad", "at_chance": "none"}
-    _verdict("Lungs out", signs[out["finding"]], out["verdict"])
+    _verdict("Lungs out", signs[out["finding"]], out["verdict"], "lungs_out", "shortcut")
     signs = {"untested": "none", "above_chance": _praise(found), "at_chance": "bad"}
-    _verdict("Lungs only", signs[only["finding"]], only["verdict"])
+    _verdict("Lungs only", signs[only["finding"]], only["verdict"], "lungs_out")
     st.plotly_chart(
         chart_stress.parts(
             {"Whole images": found, "Lungs out": out, "Lungs only": only}, found["chance"]
@@ -115,13 +115,13 @@ def _examples(run: "RunInfo", examples: list[dict[str, Any]]) -> None:
 def _attention(document: dict[str, Any]) -> None:
     found = document["attention"]
     signs = {"inside": _praise(document), "outside": "bad", "even": "bad", "untested": "none"}
-    _verdict("Attention in lungs", signs[found["finding"]], found["verdict"])
+    _verdict("Attention in lungs", signs[found["finding"]], found["verdict"], "heatmap")
 
 
 def _sources(found: dict[str, Any]) -> None:
     """The verdict, and a row for each source."""
     signs = {"falls": "bad", "unlearnable": "bad", "holds": "good", "untested": "none"}
-    _verdict("Leave one source out", signs[found["finding"]], found["verdict"])
+    _verdict("Leave one source out", signs[found["finding"]], found["verdict"], "source_out")
     if not found["sources"]:
         return
     st.dataframe(
@@ -150,7 +150,7 @@ def _sources(found: dict[str, Any]) -> None:
 def _ladder(run: "RunInfo", found: dict[str, Any]) -> None:
     """The verdict, a small chart of each corruption, and pictures of one of them."""
     sign = {"falls": "bad", "holds": "good", "untested": "none"}[found["ladder"]["finding"]]
-    _verdict("Corruptions", sign, found["corruptions_verdict"])
+    _verdict("Corruptions", sign, found["corruptions_verdict"], "corruptions")
     with st.grid(3, min_column_width=260):
         for one in found["corruptions"]:
             with st.container(gap="xsmall"):

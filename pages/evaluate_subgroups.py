@@ -9,7 +9,7 @@ from covidcore.evaluation import subgroups
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import interval, percent, visible
 from pages import evaluate_figures as parts
-from pages import shared
+from pages import shared, shared_notes
 
 
 def draw(run: RunInfo) -> None:
@@ -26,6 +26,7 @@ def draw(run: RunInfo) -> None:
     way = st.selectbox(
         "Part the images by", list(ways), first, key="by", bind="query-params", width=320
     )
+    shared_notes.heading(f"Accuracy by {way}", "subgroups", "interval")
     found = subgroups.by(rows, ways[way], report["classes"])
     drawn = [
         Share(

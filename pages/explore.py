@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from covidcore.wording import markdown
 from pages import (
     explore_audit,
     explore_images,
@@ -39,7 +38,10 @@ def draw() -> None:
                 shared.offer_data()
                 shared_sources.offer_more()
 
-        st.header(markdown(dataset.name), anchor=False)
+        shared.titled(
+            dataset.name, shared.TRAIN, "Train a model on it", "model_training",
+            dataset=shared.link(dataset.fingerprint),
+        )  # fmt: skip
         if dataset.synthetic:
             st.warning("Synthetic phantoms: drawn by this program, no patient behind them.")
         if not shared.settings().demo:  # strangers need not know where things lie

@@ -24,6 +24,7 @@ from pages import (
     explore_reads,
     explore_split,
     shared,
+    shared_notes,
     shared_tasks,
 )
 
@@ -125,7 +126,7 @@ def _see(kind: str) -> None:
 
 
 def _without_lungs(document: Figures) -> None:
-    st.subheader("What is told without lungs", anchor=False)
+    shared_notes.heading("What is told without lungs", "border", "shortcut")
     st.markdown(
         "Small classifiers that see only facts of the file (mode, size, bytes), or only the outer "
         "5 % of the picture, asked about patients they have not seen. What they get right, a model "
@@ -159,7 +160,7 @@ def _without_lungs(document: Figures) -> None:
 
 
 def _sources(document: Figures) -> None:
-    st.subheader("Sources against classes", anchor=False)
+    shared_notes.heading("Sources against classes", "cramers_v", "source_alone")
     table = pd.DataFrame.from_dict(document["source_by_class"], "index")
     if document["source_only_accuracy"] is None:
         st.markdown("No image states its source: whether it tells the class can not be seen.")
@@ -190,7 +191,7 @@ def _sources(document: Figures) -> None:
 
 
 def _leaks(document: Figures) -> None:
-    st.subheader("Test images known from training", anchor=False)
+    shared_notes.heading("Test images known from training", "leaks")
     split = document["split"]
     rows = leak_rows(document)
     st.markdown(

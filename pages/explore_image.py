@@ -11,7 +11,7 @@ from covidcore.data.audit_images import NAMES
 from covidcore.data.gallery import beside
 from covidcore.errors import DataError
 from covidcore.wording import markdown, visible
-from pages import explore_reads, shared, shared_model
+from pages import explore_reads, shared, shared_demo, shared_model
 from pages.explore_filters import Chosen
 from pages.explore_overview import NOT_STATED, SET_NAMES
 from pages.explore_tiles import open_image, tiles
@@ -91,7 +91,7 @@ def _picture(dataset: "Dataset", row: int) -> viewing.View | None:
     try:
         opened = explore_reads.view(dataset.fingerprint, row, shared.settings().home)
     except DataError as error:
-        st.error(markdown(error), icon=":material/broken_image:")
+        st.error(shared_demo.sentence(error), icon=":material/broken_image:")
         return None
     if opened.changed:
         st.warning(

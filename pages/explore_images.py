@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from covidcore.data.gallery import page_of
-from covidcore.wording import markdown
+from covidcore.wording import brief, markdown
 from pages import explore_filters, explore_image
 from pages.explore_filters import Chosen
 from pages.explore_overview import SET_NAMES
@@ -30,7 +30,7 @@ def draw(dataset: "Dataset") -> None:
         explore_image.draw(dataset, int(found[0]), chosen)
         return
     if file:
-        st.warning(f"There is no image “{markdown(file)}” in this dataset.")
+        st.warning(f"There is no image “{markdown(brief(file))}” in this dataset.")
     _gallery(dataset, explore_filters.draw(dataset))
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from covidcore import charts
 from covidcore.data.means import PixelStatistics, border_and_inside, difference
 from covidcore.wording import markdown, visible
-from pages import explore_reads, shared
+from pages import explore_reads, shared, shared_notes
 
 if TYPE_CHECKING:
     from covidcore.data.index import Dataset
@@ -36,7 +36,7 @@ def draw(dataset: "Dataset") -> None:
 
 
 def _difference(dataset: "Dataset", found: PixelStatistics) -> None:
-    st.subheader("Difference of means", anchor=False)
+    shared_notes.heading("Difference of means", "means")
     classes = dataset.classes
     with st.grid(3, min_column_width=190):
         one = st.selectbox(

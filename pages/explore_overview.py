@@ -10,7 +10,7 @@ from covidcore import charts
 from covidcore.data.gallery import examples
 from covidcore.data.split import SPLITS
 from covidcore.wording import markdown, visible
-from pages import explore_reads, explore_report, shared
+from pages import explore_reads, explore_report, shared, shared_notes
 from pages.explore_tiles import tiles
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _classes(dataset: "Dataset") -> None:
 
 
 def _sources(dataset: "Dataset") -> None:
-    st.subheader("Where they come from", anchor=False)
+    shared_notes.heading("Where they come from", "source_alone")
     table = _counts(dataset, dataset.index["source"])
     table = table.rename(index=lambda name: visible(name) or NOT_STATED)
     shown = table.loc[table.sum(axis=1).sort_values(ascending=False).index[:12]]

@@ -11,8 +11,8 @@ from covidcore.data.audit_images import findings_of_images
 from covidcore.data.audit_leaks import picture_ids
 from covidcore.data.pixels import is_stored, squares
 from covidcore.errors import CovidcoreError, DataError
-from covidcore.wording import markdown, visible
-from pages import shared
+from covidcore.wording import visible
+from pages import shared, shared_demo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,7 @@ def statistics(dataset: "Dataset") -> means.PixelStatistics | None:
         with shared.progress_bar("Reading every image once") as progress:
             return means.pixel_statistics(dataset, home, progress)
     except DataError as error:
-        st.error(markdown(error), icon=":material/error:")
+        st.error(shared_demo.sentence(error), icon=":material/error:")
         return None
 
 

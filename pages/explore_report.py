@@ -30,8 +30,11 @@ def draw(dataset: "Dataset") -> None:
     table = said.table.dropna(axis="columns", how="all")
     table["class"] = table["class"].map(lambda name: visible(name) or "in no class folder")
     st.dataframe(
-        table.rename(columns=_HEADS), hide_index=True, alt="Files of each class: read, left out"
-    )
+        table.rename(columns=_HEADS), hide_index=True, alt="Files of each class: read, left out",
+        placeholder="\N{EN DASH}", column_config=dict.fromkeys(
+            list(_HEADS.values())[1:], st.column_config.NumberColumn(format="localized")
+        ),
+    )  # fmt: skip
     st.markdown("\n".join(f"- {markdown(sentence)}" for sentence in said.sentences))
     if said.spellings:
         _offer_joining(dataset, said)

@@ -15,7 +15,7 @@ from covidcore.data.index import Dataset
 from covidcore.data.split import GROUPINGS, SPLITS
 from covidcore.inference.table import as_csv
 from covidcore.wording import percent, visible
-from pages import shared
+from pages import shared, shared_notes
 
 VIEW = "Split"
 """How a link names this view."""
@@ -114,12 +114,17 @@ def _sets(table: pd.DataFrame, known: pd.DataFrame) -> None:
         place.subheader(title, anchor=False)
         rows = pd.DataFrame.from_dict(counts(table, column), "index").rename(index=_source)
         rows = rows.rename(columns=NAMES).rename_axis("class" if column == "label" else "source")
-        place.dataframe(rows, alt=f"Images of each set, {title.lower()}")
+        place.dataframe(
+            rows, alt=f"Images of each set, {title.lower()}",
+            column_config=dict.fromkeys(
+                rows, st.column_config.NumberColumn(format="localized")
+            ),
+        )  # fmt: skip
 
 
 def _leaks(dataset: Dataset, settings: SplitSettings, known: pd.DataFrame) -> None:
     """What remains under this split, beside a random one of the same images."""
-    st.subheader("Leaks that remain", anchor=False)
+    shared_notes.heading("Leaks that remain", "leaks")
     leaking = known[known[list(LEAKS)].any(axis=1)]
     if leaking.empty:
         st.success("No test image is known from training, as far as can be told.")

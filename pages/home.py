@@ -1,10 +1,13 @@
 """What this is and is not; what is here so far; where to go next."""
 
+from typing import NamedTuple
+
 import streamlit as st
 
 from covidcore.data.filenames import KINDS_READ
 from covidcore.data.index import DatasetInfo, known
 from covidcore.jobs.info import RunInfo
+from covidcore.jobs.openings import times_opened
 from covidcore.wording import duration, markdown, percent
 from pages import shared, shared_choice
 
@@ -19,7 +22,7 @@ PUBLIC = "- Installed on your own machine, it sends nothing anywhere."
 
 
 def draw() -> None:
-    """What this is; a card for each page, or the ways to a first dataset."""
+    """What this is; a card for each step, or the ways to a first dataset."""
     with shared.frame(
         "covidcore", "A workbench for chest-radiograph classifiers you can question."
     ):
@@ -28,40 +31,80 @@ def draw() -> None:
         fingerprint = shared_choice.pick_dataset(runs)
         if fingerprint is None:
             st.header("Start with a dataset", anchor=False)
+            st.markdown(
+                ":blue-badge[1 · a dataset] &nbsp; :gray-badge[2 · train] &nbsp; "
+                ":gray-badge[3 · read the evaluation] &nbsp; :gray-badge[4 · try an image]"
+            )
             shared.offer_data()
             return
+        st.header("What is here, and what is next", anchor=False)
         infos = {info.fingerprint: info for info in known(shared.settings().home)}
-        cards(infos.get(fingerprint), fingerprint, runs)
+        _cards(steps(infos.get(fingerprint), fingerprint, runs))
+        if not shared.settings().demo:
+            _more()
 
 
-def cards(dataset: DatasetInfo | None, fingerprint: str, every: list[RunInfo]) -> None:
-    """What there is of a dataset behind each page; the button of what is next stands out.
+def _more() -> None:
+    """What is worth a look beside the four steps."""
+    st.page_link(
+        shared.TRAIN,
+        label="Shortcut lab: teach a model the wrong thing on purpose, and see what notices",
+        icon=":material/science:",
+        query_params={"lab": "true"},
+    )
+
+
+class Step(NamedTuple):
+    """One of the four things to do, in their order."""
+
+    page: str
+    title: str
+    text: str
+    """How far it is, in Markdown."""
+    action: str
+    """On its button."""
+    done: bool
+
+
+def steps(dataset: DatasetInfo | None, fingerprint: str, every: list[RunInfo]) -> list[Step]:
+    """The way from a dataset to an answer, and what of it was gone already.
 
     ``dataset`` is None where only runs of it are left.
     """
     runs = [run for run in every if run.dataset == fingerprint and not run.imported]
-    done = [run for run in runs if run.tested]
-    models = done or any(run.imported for run in every)
+    tested = [run for run in runs if run.tested]
+    models = tested or any(run.imported for run in every)
     busy = [run for run in runs if not run.state.ended]
+    read = bool(tested) and bool(times_opened(shared.store().path(tested[0].run)))
     waits = "Waits for a finished run."
     data = about_data(dataset) if dataset else only_runs(runs)
     progress = about_runs(runs, every)
-    told = (
-        (shared.EXPLORE, "Dataset", data, "Explore the data"),
-        (shared.TRAIN, "Runs", progress, "Follow the run" if busy else "Train a model"),
-        (shared.EVALUATE, "Evaluation", about(done[0]) if done else waits, "Read the evaluation"),
-        (shared.PREDICT, "Prediction", f"For {KINDS_READ}." if models else waits, "Try an image"),
-    )
-    suggested = shared.EVALUATE if done and not busy else shared.TRAIN
+    result = about(tested[0]) if tested else waits
+    files = f"For {KINDS_READ}; or take a test image." if models else waits
+    follow = "Follow the run" if busy else "Train a model"
+    seen = bool(runs) or shared.was_seen("Explore")
+    return [
+        Step(shared.EXPLORE, "Dataset", data, "Explore the data", seen),
+        Step(shared.TRAIN, "Runs", progress, follow, bool(tested) and not busy),
+        Step(shared.EVALUATE, "Evaluation", result, "Read the evaluation", read),
+        Step(shared.PREDICT, "Prediction", files, "Try an image", shared.was_seen("an answer")),
+    ]
+
+
+def _cards(told: list[Step]) -> None:
+    """A card a step; the button of the first that was not gone yet stands out."""
+    following = next((step for step in told if not step.done), None)
     with st.grid(4, min_column_width=220):
-        for page, title, text, action in told:
+        for place, step in enumerate(told, 1):
             with st.container(border=True, height="stretch"):
-                st.subheader(title, anchor=False)
-                st.markdown(text)
+                mark = " :green-badge[:material/check: done]" if step.done else ""
+                mark = " :blue-badge[next]" if step is following else mark
+                st.subheader(f"{place} · {step.title}{mark}", anchor=False)
+                st.markdown(step.text)
                 st.space("stretch")
-                kind = "primary" if page == suggested else "secondary"
-                if st.button(action, key=page, type=kind, width="stretch"):
-                    st.switch_page(page)
+                kind = "primary" if step is following else "secondary"
+                if st.button(step.action, key=step.page, type=kind, width="stretch"):
+                    st.switch_page(step.page)
 
 
 def about_data(dataset: DatasetInfo) -> str:

@@ -16,9 +16,9 @@ from covidcore.inference.meaning import Meaning, matrix_of_test, meanings
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.info import RunInfo
 from covidcore.jobs.models import stated_figures
-from covidcore.show import memory
+from covidcore.show_predict import memory
 from covidcore.wording import interval, markdown, percent, visible
-from pages import predict_alike, predict_heat, shared
+from pages import predict_alike, predict_heat, shared, shared_notes
 from pages.predict_answers import Asked, kept, turn_key
 
 AS_HERE = "as here"
@@ -84,6 +84,7 @@ def _refusal(one: Asked) -> None:
     if said["refused"]:
         lead = "No answer." if said["answer"] is None else "The gate refused this image:"
         st.warning(f"{lead} {markdown(said['reason'])}", icon=":material/block:")
+        shared_notes.what_is("novelty")
     if one.upload.inverted or said["reason"] == NEGATIVE.reason:
         st.toggle(
             "Turn black and white round",
@@ -134,7 +135,9 @@ def by_thresholds(point: OperatingPoint) -> str:
 
 def _worth(answer: str, about: About) -> None:
     """How often such an answer is right: on test images, and where the class is rarer or not."""
-    st.subheader("What such an answer is worth", anchor=False)
+    shared_notes.heading(
+        "What such an answer is worth", "predictive", "prevalence", "recall", "precision"
+    )
     if about.matrix is None:
         st.caption(
             "This model was brought in, and does not say how it fared on test images."

@@ -9,7 +9,7 @@ from covidcore.inference import pictures
 from covidcore.inference.kept import Look
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import markdown, percent, visible
-from pages import shared, shared_demo, shared_model
+from pages import shared, shared_demo, shared_model, shared_notes
 from pages.predict_answers import Asked, kept
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def draw(one: Asked, look: Look, run: RunInfo) -> bool:
         )
     st.markdown(told)
     st.caption(f":material/warning: {NO_PROOF}")
+    shared_notes.what_is("heatmap")
     return True
 
 

@@ -33,6 +33,14 @@ HOME, EXPLORE, TRAIN, EVALUATE, PREDICT = (
 THUMBNAIL = 224
 """Pixels a side of the cached images that pages show; the size most recipes train on."""
 
+STYLE = """<style>
+[data-testid="stButtonGroup"] button[data-selected="true"] p, [data-testid="stSliderThumbValue"] p {
+  color: light-dark(#1f6f8b, #7cc0d8);
+}
+</style>"""
+"""Streamlit writes white on the primary colour, and writes with it on the page. On a dark page no
+colour is far enough from both (WCAG 2.2, 1.4.3), so where it is written with it is lightened."""
+
 
 def router() -> Any:
     """Set up the window and declare every page; returns the one asked for."""
@@ -78,14 +86,16 @@ def page(draw: Callable[[], None]) -> None:
 @contextmanager
 def frame(title: str, about: str) -> Iterator[None]:
     """A page's heading and disclaimer; errors of the library below it are told in a sentence."""
+    st.html(STYLE)
     st.title(title, anchor=False)
     st.markdown(about)
     st.caption(f":material/info: {DISCLAIMER}")
     shared_demo.preparation()
+    note_seen(title)
     with told():
         announce(store())
     for text in st.session_state.pop("_notes", []):
-        st.info(markdown(text), icon=":material/info:")
+        st.info(shared_demo.sentence(text), icon=":material/info:")
     with told():
         yield
 
@@ -96,7 +106,17 @@ def told() -> Iterator[None]:
     try:
         yield
     except CovidcoreError as error:
-        st.error(markdown(error), icon=":material/error:")
+        st.error(shared_demo.sentence(error), icon=":material/error:")
+
+
+def note_seen(what: str) -> None:
+    """Remember for this session that a person has come to a page, by its title, or to a thing."""
+    st.session_state.setdefault("_seen", set()).add(what)
+
+
+def was_seen(what: str) -> bool:
+    """Whether ``note_seen`` was told of it in this session."""
+    return what in st.session_state.get("_seen", ())
 
 
 def note(text: str) -> None:
@@ -119,6 +139,13 @@ def store() -> "RunStore":
 def link(key: str) -> str:
     """The part of a fingerprint or run id that stands in a link."""
     return key[:12]
+
+
+def titled(name: str, page: str, action: str, icon: str, **query: str) -> None:
+    """What the page is about, as a header, and beside it the way to the step that comes next."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.header(markdown(name), anchor=False, width="content")
+        st.page_link(page, label=action, icon=f":material/{icon}:", query_params=query)
 
 
 def choose(name: str, key: str) -> None:
@@ -182,10 +209,18 @@ def progress_bar(text: str, every: int = 20) -> Iterator[Callable[[int, int], No
 
 
 def offer_data() -> None:
-    """The two ways to a dataset: a folder on this machine, or synthetic phantoms."""
+    """The two ways to a dataset: synthetic phantoms, or a folder on this machine."""
     if shared_demo.instead_of_data():
         return
-    folder, phantoms = st.columns(2, border=True)
+    phantoms, folder = st.columns(2, border=True)
+    with phantoms.form("phantoms", border=False):
+        st.subheader("Synthetic phantoms", anchor=False)
+        st.markdown(
+            "Nothing at hand? Drawn by this program in seconds, no patient behind them, to try "
+            "every page at once."
+        )
+        count = st.number_input("How many images", 30, 3000, 240, step=30)
+        draws = st.form_submit_button("Make synthetic phantoms", type="primary")
     with folder.form("folder", border=False):
         st.subheader("A folder on this machine", anchor=False)
         st.markdown(
@@ -195,11 +230,6 @@ def offer_data() -> None:
             "Path of the folder", value=str(settings().data or ""), placeholder="/data/radiographs"
         )
         reads = st.form_submit_button("Read the folder", type="primary")
-    with phantoms.form("phantoms", border=False):
-        st.subheader("Synthetic phantoms", anchor=False)
-        st.markdown("Drawn by this program, no patient behind them: to try every page at once.")
-        count = st.number_input("How many", 30, 3000, 240, step=30)
-        draws = st.form_submit_button("Make synthetic phantoms")
     if reads or draws:  # below the forms, in which there can be no button to stop
         bring_in(path.strip() if reads else f"phantoms:{count}")
 

@@ -12,7 +12,7 @@ from covidcore.data.index import DatasetInfo, known
 from covidcore.errors import DataError, RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.imports import own_model
-from covidcore.wording import markdown, percent, visible
+from covidcore.wording import brief, markdown, percent, visible
 from pages import shared
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def pick(name: str, title: str, options: dict[str, str], alone: bool = True) -> 
         if found:
             state[name] = found[0]
         else:
-            st.warning(f"There is no {title.lower()} “{markdown(asked)}” here.")
+            st.warning(f"There is no {title.lower()} “{markdown(brief(asked))}” here.")
     if not options:
         return None
     # Set also where it is right: on another page the box is another one, and begins with the first.

@@ -4,10 +4,12 @@ Every function does nothing, or lets everything through, where ``COVIDCORE_DEMO`
 the login is asked for wherever one is set up.
 """
 
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,7 +20,7 @@ from covidcore.inference.turns import Line
 from covidcore.jobs import demo_process
 from covidcore.jobs.demo import Visitor
 from covidcore.limits import Limit, Rate, Seats
-from covidcore.wording import markdown
+from covidcore.wording import markdown, without_folders
 
 SEATS = 80
 AWAY_SECONDS = 15 * 60
@@ -43,15 +45,39 @@ class Desk:
     seats: Seats = field(default_factory=lambda: Seats(SEATS, AWAY_SECONDS))
 
 
-@st.cache_resource(show_spinner=False)
+_desk: list[Desk] = []
+_opening = threading.Lock()
+
+
 def desk() -> Desk:
-    """One for the whole server, however many sessions there are."""
-    return Desk()
+    """One for the whole server, however many sessions there are.
+
+    Not among Streamlit's resources: any visitor may send a message that clears those, and with them
+    every limit and seat.
+    """
+    with _opening:
+        if not _desk:
+            _desk.append(Desk())
+        return _desk[0]
+
+
+def close_desk() -> None:
+    """Begin anew with empty seats and full limits; for tests."""
+    with _opening:
+        _desk.clear()
 
 
 def is_demo() -> bool:
     """Whether this server is a public demo."""
     return Settings.from_environment().demo
+
+
+def sentence(told: object) -> str:
+    """What the library says of an error, as Markdown; strangers are not told where things lie."""
+    if is_demo():
+        settings = Settings.from_environment()
+        told = without_folders(told, settings.home, settings.data, Path.cwd())
+    return markdown(told)
 
 
 def visitor() -> Visitor | None:
@@ -133,12 +159,12 @@ def preparation() -> None:
     try:
         _begun(str(home))
     except CovidcoreError as error:
-        st.error(markdown(error), icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
     now = demo_process.state(home)
     if now.phase == "running":
         _watch()
     elif now.phase == "failed":
-        st.error(f"The demo could not be prepared. {markdown(now.message)}")
+        st.error(f"The demo could not be prepared. {sentence(now.message)}")
 
 
 @st.fragment(run_every="2s")

@@ -19,7 +19,7 @@ def predictor(run: str, home: Path) -> "Predictor":
     from covidcore.jobs.models import model_folder
 
     load_torch()
-    model = Predictor.open(model_folder(shared.store(), run))
+    model = Predictor.open(model_folder(shared.store(), run), home)
     settle_memory()
     return model
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from covidcore.jobs.folder import State
 from covidcore.wording import markdown, percent
+from pages import shared_demo
 
 if TYPE_CHECKING:
     from covidcore.jobs.store import RunInfo, RunStore
@@ -60,4 +61,4 @@ def _sentence(info: "RunInfo") -> str:
     name = f"“{markdown(info.name)}”"
     if info.state is State.DONE:
         return f"{name} is done: {percent(info.accuracy)} of its test images are answered right."
-    return f"{name} is {info.state}. {markdown(info.message)}".strip()
+    return f"{name} is {info.state}. {shared_demo.sentence(info.message)}".strip()

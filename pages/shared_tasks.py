@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from covidcore.wording import markdown
+from pages import shared_demo
 
 if TYPE_CHECKING:
     from covidcore.jobs.studies import Standing, Study
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def unfinished(phase: str, message: str) -> None:
     """Why the last attempt has no answer, where it failed or was stopped."""
     if phase == "failed":
-        st.error(markdown(message), icon=":material/error:")
+        st.error(shared_demo.sentence(message), icon=":material/error:")
     elif phase == "stopped":
         st.info("It was stopped before its end.", icon=":material/info:")
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import shared, shared_choice, train_new, train_runs, train_sweeps
+from pages import shared, shared_choice, train_lab, train_new, train_runs, train_sweeps
 
 
 def draw() -> None:
@@ -15,6 +15,7 @@ def draw() -> None:
         dataset = shared_choice.pick_known_dataset(infos)
         if dataset is None:
             shared.offer_data()
+            train_lab.draw(store)
             return
         run = shared_choice.pick_run([run for run in infos if run.dataset == dataset.fingerprint])
         # While something is under way these parts are drawn anew by themselves; when it has ended,
@@ -43,6 +44,7 @@ def draw() -> None:
             live(run.run)
         train_runs.ask_to_remove(store)
         lists()
+        train_lab.draw(store)
 
 
 shared.page(draw)

@@ -20,7 +20,7 @@ from covidcore.model.at_hand import at_hand
 from covidcore.model.weights import Weights
 from covidcore.training.recipe import CHOICES, PRESETS, Recipe
 from covidcore.wording import markdown, percent, visible
-from pages import shared, train_link, train_sweeps
+from pages import shared, shared_demo, train_link, train_sweeps
 
 WEIGHTS = ("auto", "imagenet", "radiographs", "none")
 FIELDS = {
@@ -103,7 +103,7 @@ def new_run(store: RunStore, dataset: Dataset, infos: list[RunInfo]) -> None:
             _cards(store, dataset, forecaster, idle)
             recipe, problems = _fields(store, st.session_state["preset"], dataset)
             for problem in problems:
-                st.error(markdown(problem), icon=":material/error:")
+                st.error(shared_demo.sentence(problem), icon=":material/error:")
             _start(store, dataset, forecaster, None if problems else recipe, idle)
 
     section(probing(settings))
@@ -257,7 +257,7 @@ def look_ahead(
     try:
         split = split_of(recipe, dataset, store)[1]
     except CovidcoreError as error:
-        return Outlook(None, f"can not be trained on this dataset: {markdown(error)}")
+        return Outlook(None, f"can not be trained on this dataset: {shared_demo.sentence(error)}")
     existing = store.existing(recipe, dataset, split)
     if existing and existing.state is State.DONE:
         return Outlook(existing, "done before: opens at once")

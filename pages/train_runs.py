@@ -11,7 +11,7 @@ from covidcore.jobs.info import RunInfo, matching
 from covidcore.jobs.removal import lost_in_words
 from covidcore.jobs.store import RunStore
 from covidcore.wording import duration, markdown, percent, visible
-from pages import shared
+from pages import shared, shared_demo, shared_notes
 
 BADGES = {
     State.DONE: ("green", "check_circle"),
@@ -43,7 +43,7 @@ def follow(store: RunStore, run_id: str) -> None:
         return
     st.header(f"{markdown(run.name)} {badge(run.state)}", anchor=False)
     if run.message:
-        st.error(markdown(run.message), icon=":material/error:")
+        st.error(shared_demo.sentence(run.message), icon=":material/error:")
     if busy:
         done = run.step / max(run.steps, 1)
         if run.phase == "training":
@@ -75,7 +75,10 @@ def follow(store: RunStore, run_id: str) -> None:
             store.resume(run_id)
             st.rerun()
     if len(history):
+        shared_notes.heading("Learning curves", "epochs", "loss")
         curves({run.name: history})
+    if store.rules.bounded:  # a worker's own words are for whoever runs the server
+        return
     with st.expander("Log", icon=":material/article:", expanded=run.state is State.FAILED):
         st.code("\n".join(store.log_tail(run_id)) or "Nothing yet.", language=None)
 
@@ -92,9 +95,9 @@ def curves(histories: dict[str, pd.DataFrame], where: str = "") -> None:
             else:
                 drawn = charts.compare_curves(histories, metric)
             st.plotly_chart(
-                drawn,
+                # Not as Streamlit's height, whose box would scroll by a pixel or two.
+                drawn.update_layout(height=270 if len(histories) == 1 else 380),
                 key=f"{metric}-{len(histories) > 1}{where}",
-                height=270 if len(histories) == 1 else 380,
                 alt=f"{metric.capitalize()} by epoch of {visible(', '.join(histories))}",
                 config={"displayModeBar": False},
             )
@@ -104,7 +107,7 @@ def queue(store: RunStore, every: list[RunInfo]) -> None:
     """What runs and what waits, in the order in which it will start."""
     infos = {info.run: info for info in every if not info.state.ended}
     if store.queue.problem:
-        st.warning(markdown(store.queue.problem), icon=":material/warning:")
+        st.warning(shared_demo.sentence(store.queue.problem), icon=":material/warning:")
     if not infos:
         return
     st.header("Queue", anchor=False)
@@ -234,7 +237,7 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
             st.session_state[_REMOVE] = [info.run for info in chosen]
             st.rerun()
     if len(chosen) > 1:
-        st.subheader("Compared", anchor=False)
+        shared_notes.heading("Compared", "epochs")
         names = [info.name for info in chosen]
         curves(
             {

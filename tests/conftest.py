@@ -16,6 +16,8 @@ from tests.once import drawn, share_in
 from tests.pictures import picture
 
 ROOT = Path(__file__).resolve().parent.parent
+# Hundreds of processes are started here: where this is set each compiles the program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _REAL = "radiography-2905"
 
 

@@ -1,6 +1,7 @@
 """Who may import whom, what costs nothing at import, and what no source may hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "covidcore").rglob("*.py"))
 PAGES = [ROOT / "streamlit_app.py", *sorted((ROOT / "pages").glob("*.py"))]
-SOURCES = [*LIBRARY, *PAGES]
+SOURCES = [*LIBRARY, *PAGES, ROOT / "asgi.py"]
+
+DOCUMENT = ROOT / "docs" / "architecture.md"
 
 # Left never imports right.
 ORDER = (
@@ -23,29 +26,42 @@ WITH_THE_COMMAND_LINE = {
         "cli_data",
         "cli_figures",
         "cli_jobs",
+        "cli_help",
+        "cli_lab",
         "cli_models",
         "cli_outside",
         "cli_report",
         "cli_sweeps",
     ),
-    *("show", "show_audit", "show_outside", "show_stress", "doctor", "__main__"),
+    *("show", "show_audit", "show_outside", "show_predict", "show_stress", "doctor"),
+    "__main__",
 }
 # For any room to use; they know nothing but one another and the errors.
 ASIDE = {
     *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
     *("chart_files", "chart_images", "chart_outside", "chart_stress", "chart_style"),
-    *("failpoints", "lean", "limits", "proportions", "sealed", "upload_guard", "wording"),
+    *("failpoints", "glossary", "lean", "limits", "proportions", "sealed", "terminal"),
+    *("upload_guard", "wording"),
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.
 NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
-    *("training/recipe", "model/weights", "inference/table"),
+    *("training/recipe", "training/fields", "model/weights", "inference/table"),
     *("inference/alike", "inference/kept", "inference/meaning", "inference/pictures"),
-    *("cli", "cli_data", "cli_figures", "cli_jobs", "cli_outside", "cli_report", "cli_sweeps"),
+    *(
+        "cli",
+        "cli_data",
+        "cli_figures",
+        "cli_jobs",
+        "cli_lab",
+        "cli_outside",
+        "cli_report",
+        "cli_sweeps",
+    ),
     *("cli_models", "jobs/models", "jobs/exports", "jobs/imports"),
-    *("show", "doctor"),
+    *("show", "show_predict", "doctor", "glossary", "terminal"),
     *("jobs/store", "jobs/folder", "jobs/info", "jobs/progress", "jobs/worker"),
     "jobs/causes",
     *("jobs/plan", "jobs/queue", "jobs/ray", "jobs/runners", "jobs/space", "jobs/watchdog"),
@@ -55,8 +71,15 @@ NO_TORCH = (
     *("jobs/lifeline", "jobs/torchrun", "jobs/ranks"),
     *("jobs/openings", "jobs/studies", "jobs/outside", "jobs/folds", "jobs/report", "jobs/ties"),
     *("lean", "limits", "upload_guard", "inference/turns", "jobs/demo", "jobs/demo_process"),
-    *("jobs/stress", "jobs/removal", "jobs/alike"),
+    *("jobs/stress", "jobs/removal", "jobs/alike", "jobs/lab", "jobs/awaited"),
 )
+
+
+TRUSTING = {
+    *("extractall", "read_pickle", "to_pickle", "eval", "exec"),
+    *("system", "popen", "getoutput", "unsafe_load", "Unpickler"),
+}
+"""Names of what runs, or unpacks, whatever it is given."""
 
 
 def name_of(path: Path) -> str:
@@ -108,6 +131,35 @@ def run_python(code: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def picture() -> str:
+    """Who imports whom, as it is in the sources: a Mermaid drawing of the rooms.
+
+    What follows from other arrows is left out; charts and the like, which any room may use, too.
+    """
+    arrows: dict[str, set[str]] = {"pages": set(ORDER) & set().union(*map(rooms, PAGES))}
+    for path in LIBRARY:
+        room = "cli" if room_of(path) in WITH_THE_COMMAND_LINE else room_of(path)
+        if room in ORDER:
+            arrows.setdefault(room, set()).update(rooms(path) & set(ORDER) - {room})
+
+    def reached(room: str) -> set[str]:
+        return arrows[room].union(*map(reached, arrows[room]))
+
+    direct = [
+        f"    {room} --> {other}"
+        for room in ("pages", *reversed(ORDER))
+        for other in reversed(ORDER)
+        if other in arrows[room]
+        and not any(other in reached(between) for between in arrows[room] - {other})
+    ]
+    return "\n".join(["```mermaid", "flowchart TD", *direct, "```"])
+
+
+def test_the_picture_of_the_imports_is_what_the_sources_say() -> None:
+    """``python -m tests.test_architecture`` draws it anew."""
+    assert picture() in DOCUMENT.read_text("utf-8")
 
 
 def test_every_module_has_its_place() -> None:
@@ -205,10 +257,11 @@ def test_nothing_that_trusts_too_much(path: Path) -> None:
     module = tree(path)
     modules = {name.split(".")[0] for name in imports(module)}
     assert not modules & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    assert not modules & {"yaml", "jsonpickle", "xmlrpc", "telnetlib", "pty"}
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute | ast.Name):
             name = node.attr if isinstance(node, ast.Attribute) else node.id
-            assert name not in {"extractall", "read_pickle", "to_pickle", "eval", "exec"} or (
+            assert name not in TRUSTING or (
                 name == "eval" and isinstance(node, ast.Attribute)  # a network's .eval()
             )
         if not isinstance(node, ast.Call):
@@ -231,3 +284,8 @@ def test_nothing_that_trusts_too_much(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_a_module_fits_in_a_head(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+if __name__ == "__main__":
+    old = re.compile("```mermaid.*?```", re.DOTALL)
+    DOCUMENT.write_text(old.sub(lambda _: picture(), DOCUMENT.read_text("utf-8")), "utf-8")

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,14 +18,16 @@ import numpy as np
 import pytest
 
 from covidcore import __version__, storage
-from covidcore.cli import main
+from covidcore.cli import _parser, main
+from covidcore.cli_help import EXAMPLES
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.data.decode import decode
 from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.jobs.folder import State
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.store import RunStore
-from covidcore.show import Line
+from covidcore.show import Line, table
+from covidcore.terminal import bar
 from tests import hostile
 from tests.conftest import MakeDataset
 from tests.data.fake_kaggle import FakeKaggle
@@ -210,10 +214,6 @@ def test_an_archive_is_a_dataset(ask: Ask, run: Run, phantoms: Path, tmp_path: P
 
 
 def test_a_terminal_is_shown_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setattr(sys, "stderr", Terminal())
     with Line() as line:
         report = line.moving()
@@ -222,6 +222,47 @@ def test_a_terminal_is_shown_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> N
     shown = sys.stderr.getvalue()
     assert "Downloading a[2Jb: 12.3 of 807.0 MB" in shown
     assert "\x1b" not in shown
+
+
+class Terminal(io.StringIO):
+    """A stream that a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_and_bars_are_for_terminals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    rows = [("one", "done", "1/1"), ("two", "failed", "0/1")]
+    assert "\x1b" not in table(("run", "state", "epoch"), rows)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    shown = table(("run", "state", "epoch"), rows)
+    assert "\x1b[32mdone\x1b[0m" in shown and "\x1b[31mfailed\x1b[0m" in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in table(("run", "state", "epoch"), rows)
+    assert [bar(0, 10)[:2], bar(10, 10)[-5:], bar(5, 0)[-3:]] == ["──", "100 %", "0 %"]
+    assert bar(5, 10).count("━") == bar(5, 10).count("─")
+
+
+def test_an_error_at_a_terminal_says_what_to_type(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert main(["scan", str(tmp_path / "nothing")]) == 1
+    assert "For example: python -m covidcore scan phantoms" in sys.stderr.getvalue()
+
+
+def test_every_verb_shows_examples_that_it_understands(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    verbs = set(re.findall(r"^    ([a-z-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
+    assert verbs == set(EXAMPLES)
+    for verb, lines in EXAMPLES.items():
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        shown = capsys.readouterr().out
+        for line in lines:
+            assert f"  python -m covidcore {line}\n" in shown
+            assert _parser().parse_args(shlex.split(line)).verb == verb
 
 
 @pytest.mark.parametrize("verb", ["scan", "import", "train"])

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from covidcore.cli import main
 from covidcore.config import DISCLAIMER
@@ -90,3 +91,37 @@ def test_requirements_need_no_lock_and_pin_no_torch() -> None:
     assert not (ROOT / "uv.lock").exists()
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert {"light", "dark"} <= set(config["theme"])
+
+
+def test_the_lock_holds_every_requirement_with_a_hash() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text  # of whoever made it: where packages come from is the user's choice
+    entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    pins: dict[str, list[str]] = {}
+    for entry in entries:
+        found = re.match(r"([a-z0-9.-]+)(?:\[[a-z,]+\])?==(\S+)", entry)
+        assert found and "--hash=sha256:" in entry, entry[:60]
+        pins.setdefault(found[1], []).append(found[2])
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            wanted = Requirement(line)
+            assert all(version in wanted.specifier for version in pins[wanted.name]), line
+    assert "requirements.lock" in (ROOT / "docs" / "security.md").read_text("utf-8")
+
+
+def test_the_server_is_shipped_closed() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    server = config["server"]
+    assert server["enableXsrfProtection"] is True and server["enableCORS"] is True
+    assert server["maxUploadSize"] <= 25 and server["maxWidgetStateSize"] <= 1
+    assert not {"corsAllowedOrigins", "enableStaticServing", "enableAgentApi"} & set(server)
+    assert config["client"]["showErrorDetails"] == "type"
+    assert config["browser"]["gatherUsageStats"] is False
+
+
+def test_each_test_that_security_names_is_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 15
+    for file, test in named:
+        assert f"def {test}" in (ROOT / file).read_text("utf-8"), (file, test)

@@ -15,6 +15,7 @@ from covidcore.training.recipe import preset
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 def test_from_the_folder_to_a_prediction(real_data: Path, tmp_path: Path) -> None:
     """`quick` on the 2,905 images, by patient: at least the write-up's 94.7 % of a random split."""

@@ -14,12 +14,21 @@ class Server:
     def __init__(self) -> None:
         self.files: dict[tuple[str, str], int] = {}
         self.fails = False
+        self.here = {"a", "b", "c", "d"}
+        self.closed: list[str] = []
 
     def get_files(self, session_id: str, file_ids: list[str]) -> list[str]:
         return [file for file in file_ids if (session_id, file) in self.files]
 
     def remove_file(self, session_id: str, file_id: str) -> None:
         self.files.pop((session_id, file_id), None)
+
+    def is_here(self, session_id: str) -> bool:
+        return session_id in self.here
+
+    def close(self, session_id: str) -> None:
+        self.closed.append(session_id)
+        self.files = {key: size for key, size in self.files.items() if key[0] != session_id}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         status = 200
@@ -178,11 +187,91 @@ def test_headers_are_added_where_there_are_none(guard: UploadGuard) -> None:
     ]
 
 
-def test_other_connections_pass(guard: UploadGuard) -> None:
+def test_a_session_ends_a_minute_after_its_tab_is_closed(
+    guard: UploadGuard, server: Server, clock: Clock
+) -> None:
+    put(guard, "a", "1", 60)
+    put(guard, "b", "1", 60)
+    server.here = {"b"}
+    ask(guard, "/_stcore/health")
+    clock.now = 59.0
+    ask(guard, "/")
+    server.here = {"a", "b"}  # it came back
+    ask(guard, "/")
+    server.here = {"b"}
+    clock.now = 100.0
+    ask(guard, "/")
+    clock.now = 159.0
+    ask(guard, "/")
+    assert server.closed == []
+    clock.now = 160.0
+    ask(guard, "/_stcore/health")
+    assert server.closed == ["a"] and set(server.files) == {("b", "1")}
+    ask(guard, "/")
+    assert server.closed == ["a"]
+    assert put(guard, "a", "2", 100) == 204  # its bytes are free again
+
+
+@pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/metrics/", "/demo/_stcore/metrics"])
+def test_metrics_are_for_nobody(guard: UploadGuard, path: str) -> None:
+    assert ask(guard, path)["status"] == 404
+
+
+class Wire:
+    """A websocket: what a browser sends, and what it is sent."""
+
+    def __init__(self, *messages: bytes) -> None:
+        self.coming = [{"type": "websocket.receive", "bytes": one} for one in messages]
+        self.going: list[Any] = []
+
+    async def receive(self) -> Any:
+        return self.coming.pop(0) if self.coming else {"type": "websocket.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.going.append(message)
+
+
+class Echo(Server):
+    """Sends back what it hears, until the connection ends."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+            await asyncio.sleep(0)
+
+
+def test_what_is_heard_and_said_over_a_connection() -> None:
+    wire = Wire(b"draw", b"clear everything", b"draw /secret")
+    guard = UploadGuard(
+        Echo(),
+        Server,
+        heard=lambda data: data.startswith(b"draw"),
+        said=lambda data: data.replace(b"/secret", b"/------"),
+    )
+    asyncio.run(guard({"type": "websocket"}, wire.receive, wire.send))
+    assert [one["bytes"] for one in wire.going] == [b"draw", b"draw /------"]
+
+
+def test_so_many_connections_at_once() -> None:
+    guard = UploadGuard(Echo(), Server, connections=2)
+    wires = [Wire(b"1", b"2") for _ in range(3)]
+
+    async def together() -> None:
+        await asyncio.gather(*(guard({"type": "websocket"}, w.receive, w.send) for w in wires))
+        await guard({"type": "websocket"}, again.receive, again.send)
+
+    again = Wire(b"3")
+    asyncio.run(together())
+    assert [len(wire.going) for wire in wires] == [2, 2, 1]
+    assert wires[2].going == [{"type": "websocket.close", "code": 1013}]
+    assert again.going == [{"type": "websocket.send", "bytes": b"3"}]
+
+
+def test_what_is_neither_passes() -> None:
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    asyncio.run(UploadGuard(app, lambda: Server())({"type": "websocket"}, None, None))
-    assert seen == ["websocket"]
+    asyncio.run(UploadGuard(app, lambda: Server())({"type": "lifespan"}, None, None))
+    assert seen == ["lifespan"]

@@ -209,8 +209,9 @@ def _drained(inflate: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
     while more:
         data = inflate.decompress(packed, _CHUNK)
         yield data
-        packed = inflate.unconsumed_tail
-        more = bool(packed) or len(data) == _CHUNK  # a full piece may have more behind it
+        # What lies behind the end of the stream stays in the tail for ever.
+        packed = b"" if inflate.eof else inflate.unconsumed_tail
+        more = bool(packed) or (len(data) == _CHUNK and not inflate.eof)  # it may have more behind
 
 
 def _damaged(title: str, one: Wanted) -> ArchiveError:

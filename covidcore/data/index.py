@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
 from covidcore.data.facts import Progress, read_facts
+from covidcore.data.labels import leads_out
 from covidcore.data.layout import list_files
 from covidcore.data.listing import Ignored, Listing
 from covidcore.data.metadata import describe
@@ -197,6 +198,8 @@ def _opened(folder: Path) -> Dataset:
     about = storage.read_json(folder / "dataset.json")
     index = storage.read_table(folder / "index.parquet")
     try:
+        if any(map(leads_out, {*index["file"], *index["mask"]} - {""})):
+            raise ValueError("a path that leads out of the dataset")
         return Dataset(
             fingerprint=folder.name,
             root=Path(about["root"]),
@@ -218,6 +221,8 @@ def known(home: Path) -> list[DatasetInfo]:
     folder = home / "datasets"
     found: list[tuple[int, DatasetInfo]] = []
     for path in folder.glob("*/dataset.json") if folder.is_dir() else ():
+        if path.parent.is_symlink():  # what is derived is read and written in the home alone
+            continue
         try:
             about = storage.read_json(path)
             info = DatasetInfo(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from covidcore import storage
 from covidcore.errors import DataError, RecipeError
+from covidcore.wording import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +33,8 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
     # Negated comparisons so that "nan" is refused too.
     if len(shares) != 3 or not all(share > 0 for share in shares) or not abs(sum(shares) - 100) < 1:
         raise RecipeError(
-            f"“{text}” is not a split: give train/validation/test shares that add up to 100, "
-            "such as 70/10/20."
+            f"“{brief(text)}” is not a split: give train/validation/test shares that add up to "
+            "100, such as 70/10/20."
         )
     train, val, test = (share / sum(shares) for share in shares)
     return train, val, test

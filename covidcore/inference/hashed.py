@@ -15,6 +15,10 @@ from covidcore.data.duplicates import THUMBNAIL
 from covidcore.data.known import BITS, DISTANCE, KnownImages, signs
 from covidcore.inference.memory import CUTS, SIDE, thumbnail
 
+_CANDIDATES = 256
+"""Images, the most alike as they are, that are compared in all ways: of 264 copies with up to 6 %
+cut off at each border none was further down than place 90."""
+
 
 @dataclass(frozen=True, eq=False)
 class Hashed:
@@ -40,15 +44,25 @@ class Hashed:
         if not self.files:
             return float(BITS), -1
         asked, compared = _signs(thumbnail(square))
-        agreeing = asked @ self._signs.T  # what agrees less what does not, of those compared
-        counts = compared.sum(axis=1, keepdims=True)
-        distances = BITS * (1 - agreeing / counts) / 2
+        # All ways against thousands of images would take longer than the network's answer.
+        whole = np.packbits(asked[0] > 0).view(np.uint32)
+        apart = np.bitwise_count(self._words ^ whole).sum(axis=1)
+        likely = np.sort(np.argsort(apart, kind="stable")[:_CANDIDATES])
+        distances = _distances(asked, compared, signs(self.images.hashes[likely]))
         place = int(distances.min(axis=0).argmin())
-        return float(distances[:, place].min()), place
+        return float(distances[:, place].min()), int(likely[place])
 
     @cached_property
-    def _signs(self) -> Looks:
-        return signs(self.images.hashes)
+    def _words(self) -> NDArray[np.uint32]:
+        """Of each hash 15 words of 32 bits."""
+        return np.ascontiguousarray(self.images.hashes).view(np.uint32)
+
+
+def _distances(asked: Looks, compared: NDArray[np.bool_], known: Looks) -> Looks:
+    """Of signs laid in so many ways, ``(W, 480)``, to known ones, ``(N, 480)``: ``(W, N)``."""
+    agreeing = asked @ known.T  # what agrees less what does not, of those compared
+    found: Looks = BITS * (1 - agreeing / compared.sum(axis=1, keepdims=True)) / 2
+    return found
 
 
 def _signs(small: NDArray[np.uint8]) -> tuple[Looks, NDArray[np.bool_]]:

@@ -6,13 +6,16 @@ Files are opened one by one and kept as small squares: so many large ones take n
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from covidcore.data.decode import decode
@@ -21,9 +24,10 @@ from covidcore.errors import DecodeError
 from covidcore.evaluation.calibration import softmax
 from covidcore.evaluation.operating import OperatingPoint, decide
 from covidcore.inference import familiar, gate
+from covidcore.inference.forward import Forward
 from covidcore.inference.gate import Refusal
 from covidcore.inference.novelty import LEAST
-from covidcore.model import checkpoint, network
+from covidcore.model import checkpoint
 from covidcore.model.preprocess import preprocess
 from covidcore.wording import percent
 
@@ -51,28 +55,35 @@ class Watcher(Protocol):
 
 
 class Predictor:
-    """One loaded checkpoint. May be used by many threads; one forward pass runs at a time."""
+    """One loaded checkpoint. May be used by many threads.
+
+    So many forward passes as it has ``threads`` run at a time, each on one processor where there
+    are several. ``home`` is where the fastest number format of this machine is remembered.
+    """
 
     def __init__(
         self,
         model: nn.Module,
         contract: checkpoint.Contract,
         known: familiar.Familiar | None = None,
+        home: Path | None = None,
+        threads: int = 1,
     ) -> None:
         self.model, self.contract, self.known = model, contract, known
         self.classes = contract.classes
-        self._body, self._head = network.cut(model, contract.arch, "head")
-        self.turn = threading.Semaphore(1)
+        self._forward = Forward(model, contract, home)
+        self._threads = threads
+        self.turn = threading.Semaphore(threads)
 
     @classmethod
-    def open(cls, folder: Path) -> "Predictor":
+    def open(cls, folder: Path, home: Path | None = None, threads: int = 1) -> "Predictor":
         """Load the checkpoint of a run folder, with what its gate needs.
 
         Raises: CheckpointError where it is missing or damaged, or says something else than it did.
         """
         model, contract = checkpoint.load(folder)
         gate, known = contract.facts.get("gate"), contract.facts.get("known")
-        return cls(model, contract, familiar.load(folder, gate, known))
+        return cls(model, contract, familiar.load(folder, gate, known), home, threads)
 
     @property
     def missing(self) -> str:
@@ -105,11 +116,20 @@ class Predictor:
         ``watcher`` is told of each item by its name.
         """
         rule = point or OperatingPoint()
-        return [
-            answer
-            for batch in _batched(items, BATCH)
-            for answer in self._answers(batch, rule, anyway, invert, watcher)
-        ]
+
+        def answers(batch: Sequence[Item]) -> list[dict[str, Any]]:
+            return self._answers(batch, rule, anyway, invert, watcher)
+
+        batches = _batched(items, BATCH)
+        if self._threads == 1 or watcher:
+            return [answer for batch in batches for answer in answers(batch)]
+        # Each thread opens files and asks the network by itself: none waits for another's share.
+        alone = partial(torch.set_num_threads, 1)
+        with (
+            threadpool_limits(1),  # type: ignore[no-untyped-call]
+            ThreadPoolExecutor(self._threads, initializer=alone) as pool,
+        ):
+            return [answer for found in pool.map(answers, batches) for answer in found]
 
     def _answers(
         self,
@@ -169,7 +189,6 @@ class Predictor:
         """What the network makes of grey images ``(H, W)`` before its head, ``(N, F)``."""
         return np.stack([features for _, _, features in self._ask(images)])
 
-    @torch.inference_mode()
     def _ask(
         self, images: Sequence[NDArray[np.uint8]]
     ) -> list[tuple[NDArray[np.float64], float, NDArray[np.float32]]]:
@@ -178,13 +197,12 @@ class Predictor:
             return []
         batch = preprocess(images, self.contract.preprocessing)
         with self.turn:
-            features = self._body(batch)
-            logits = self._head(features).double().numpy()
+            logits, features = self._forward(batch)
         excess = [0.0] * len(images)
         if self.known:
-            excess = self.known.features.excess(features.numpy()).tolist()
+            excess = self.known.features.excess(features).tolist()
         chances = softmax(logits, self.contract.temperature)
-        return list(zip(chances, excess, features.numpy(), strict=True))
+        return list(zip(chances, excess, features, strict=True))
 
     def _answered(self, probabilities: NDArray[np.float64], rule: OperatingPoint) -> dict[str, Any]:
         """What an answer has that a refusal has not."""

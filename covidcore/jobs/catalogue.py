@@ -98,7 +98,8 @@ class Catalogue:
         if not self._runs.is_dir():
             return
         with os.scandir(self._runs) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".")]
+            # Not links: a run is read and written in the home alone.
+            names = [e.name for e in entries if not e.name.startswith(".") and not e.is_symlink()]
         root = str(self._runs)
         for name in names:
             try:

@@ -7,7 +7,6 @@ failed, is read from disk.
 
 import contextlib
 import sys
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,10 +18,10 @@ from covidcore.data.background import Task
 from covidcore.data.index import Dataset
 from covidcore.data.pixels import pixel_array
 from covidcore.data.sources import make_phantoms
-from covidcore.errors import DataError, RunError
+from covidcore.errors import RunError
 from covidcore.jobs.alike import Search
+from covidcore.jobs.awaited import wait_for_run
 from covidcore.jobs.demo import DEMO_PRESETS, Rules
-from covidcore.jobs.folder import State
 from covidcore.jobs.imports import own_model
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS, Recipe
@@ -30,7 +29,6 @@ from covidcore.training.recipe import PRESETS, Recipe
 Phase = Literal["absent", "running", "failed", "done"]
 
 _SIZE = 224
-_LOOK_SECONDS = 0.3
 _FOLDS = ("5", "5")
 
 
@@ -101,13 +99,7 @@ def _train(settings: Settings, dataset: Dataset, work: Task) -> str:
     """The demo's run: as the owner's, so that no visitor's rule bounds it and none removes it."""
     store = RunStore(replace(settings, demo=False))
     run = store.submit(first_recipe(settings), dataset, "The demo's run").run
-    pause = threading.Event()
-    while not (now := store.info(run)).state.ended:
-        store.advance()
-        work.report(f"Training: {now.phase or now.state}", done=now.epoch, total=now.epochs)
-        pause.wait(_LOOK_SECONDS)
-    if now.state is not State.DONE:
-        raise DataError(f"The demo's run is {now.state}. {now.message}".strip())
+    wait_for_run(store, run, lambda doing, *at: work.report(doing, done=at[0], total=at[1]))
     return run
 
 

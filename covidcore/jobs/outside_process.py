@@ -19,7 +19,7 @@ from covidcore.data.index import Dataset, load
 from covidcore.errors import DataError
 from covidcore.evaluation import outside, predictions
 from covidcore.jobs import imported_model
-from covidcore.jobs.folder import now
+from covidcore.jobs.folder import RunFolder, now
 from covidcore.jobs.models import model_folder
 from covidcore.jobs.outside import outside_study, table_path
 from covidcore.jobs.store import RunStore
@@ -32,12 +32,12 @@ def main(home: str, run: str, fingerprint: str, mapping: str) -> int:
     settings = Settings.from_environment({**os.environ, "COVIDCORE_HOME": home})
     store, dataset = RunStore(settings), load(fingerprint, Path(home))
     chosen: dict[str, str] = json.loads(mapping)
-    study = outside_study(store, run, dataset, chosen)
+    study, folder = outside_study(store, run, dataset, chosen), RunFolder(store.path(run))
 
     def answer(report: Report) -> dict[str, Any]:
         started = time.monotonic()
         document, table = examine(store, run, dataset, chosen, report)
-        storage.write_table(table_path(study.run, study.result.stem), table)
+        storage.write_table(table_path(folder, study.result.stem), table)
         seconds = round(time.monotonic() - started, 3)
         return {**document, "created": now(), "seconds": seconds}
 

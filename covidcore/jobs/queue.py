@@ -83,7 +83,7 @@ class Queue:
         if not self.folder.is_dir():
             return []
         paths = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
-        found = [path for path in paths if path.name.startswith(prefix)]
+        found = [path for path in paths if path.name.startswith(prefix) and not path.is_symlink()]
         return [RunFolder(path) for path in found if (path / "job.json").is_file()]
 
     def state(self, folder: RunFolder) -> State:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # RunStore has a method called list, which would hide the type inside the class.
 Infos: TypeAlias = list[RunInfo]
 Lines: TypeAlias = list[str]
+_LONGEST = 64  # letters of an id: a disk would refuse a name that is far longer
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class RunStore:
         found = self.queue.folders(prefix) or lost_runs(self.queue, prefix)
         if len(found) != 1 or not prefix:
             what = "There is no run" if not found else "There is more than one run"
-            raise RunError(f"{what} whose id begins with “{prefix}”. “runs” lists them.")
+            raise RunError(f"{what} whose id begins with “{prefix[:_LONGEST]}”. “runs” lists them.")
         return found[0].run
 
     def history(self, run: str) -> "pd.DataFrame":
@@ -263,8 +264,9 @@ class RunStore:
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.queue.folder / run)
-        if not run.isalnum() or not folder.job.is_file():
-            raise RunError(f"There is no run “{run}”. “runs” lists them.")
+        named = run.isalnum() and len(run) <= _LONGEST
+        if not named or folder.path.is_symlink() or not folder.job.is_file():
+            raise RunError(f"There is no run “{run[:_LONGEST]}”. “runs” lists them.")
         return folder
 
     def _create(self, folder: RunFolder, job: dict[str, Any], table: "pd.DataFrame") -> None:

@@ -51,7 +51,7 @@ def main(home: str, run: str) -> int:
 
 
 @dataclass(frozen=True)
-class _Subject:
+class Subject:
     """The test images, and the model that looks at them."""
 
     files: list[str]
@@ -85,7 +85,7 @@ def examine(store: RunStore, run: str, report: Report) -> dict[str, Any]:
     whole = store.evaluation(run)
     dataset = load(store.job(run)["dataset"], store.settings.home)
     report("Loading the model", 0, 0)
-    subject = _subject(store, run, dataset)
+    subject = subject_of(store, run, dataset)
     level = stress.chance(subject.truth, subject.classes)
     where = Where(int(subject.lungs.masked.sum()), int((~subject.lungs.masked).sum()))
     figures = stress.accuracy(subject.predicted == subject.truth)
@@ -98,7 +98,7 @@ def examine(store: RunStore, run: str, report: Report) -> dict[str, Any]:
         "chance": level.share,
         "chance_class": level.answer,
         "lungs": {"masks": where.masks, "boxes": where.boxes},
-        **_lungs(subject, figures, level, where, report),
+        **without_and_only_lungs(subject, figures, level, where, report),
         **_ladder(subject, level, report),
         "attention": _attention(subject, report),
         "leave_one_source_out": leave_one_out(store, run, dataset, report),
@@ -106,7 +106,11 @@ def examine(store: RunStore, run: str, report: Report) -> dict[str, Any]:
     }
 
 
-def _subject(store: RunStore, run: str, dataset: Dataset) -> _Subject:
+def subject_of(store: RunStore, run: str, dataset: Dataset) -> Subject:
+    """A finished run's model beside its test images, `IMAGES` of them at most.
+
+    Raises: RunError where the run is damaged, DataError where an image is gone.
+    """
     from covidcore.model import checkpoint
     from covidcore.training.precision import choose
 
@@ -119,7 +123,7 @@ def _subject(store: RunStore, run: str, dataset: Dataset) -> _Subject:
     row_of = dict(zip(dataset.index["file"], dataset.index.index, strict=True))
     rows = [int(row_of[file]) for file in table["file"]]
     size = contract.preprocessing.image_size
-    return _Subject(
+    return Subject(
         files=table["file"].tolist(),
         pixels=_read(dataset, rows, size, store),
         lungs=lungs.lungs_of(dataset, rows, size),
@@ -143,8 +147,8 @@ def _read(dataset: Dataset, rows: list[int], size: int, store: RunStore) -> Grey
     return np.stack([square for square in found if square is not None])
 
 
-def _lungs(
-    subject: _Subject, whole: dict[str, Any], level: Chance, where: Where, report: Report
+def without_and_only_lungs(
+    subject: Subject, whole: dict[str, Any], level: Chance, where: Where, report: Report
 ) -> dict[str, Any]:
     """Lungs out and lungs only, and an image of each class to look at."""
     answers = {}
@@ -182,7 +186,7 @@ def _lungs(
     }
 
 
-def _ladder(subject: _Subject, level: Chance, report: Report) -> dict[str, Any]:
+def _ladder(subject: Subject, level: Chance, report: Report) -> dict[str, Any]:
     """Every corruption at every level, on some of the images."""
     chosen = stress.sample(subject.truth, LADDER_IMAGES, subject.seed)
     pixels, truth = subject.pixels[chosen], subject.truth[chosen]
@@ -211,7 +215,7 @@ def _ladder(subject: _Subject, level: Chance, report: Report) -> dict[str, Any]:
     }
 
 
-def _attention(subject: _Subject, report: Report) -> dict[str, Any]:
+def _attention(subject: Subject, report: Report) -> dict[str, Any]:
     from covidcore.inference.scoring import maps_of_squares
 
     report("Where it looks", 0, 0)

@@ -36,15 +36,20 @@ class Standing:
 
 
 class Study:
-    """One question: where its answer is, and the process that finds it."""
+    """One question, of a run or (None) of none: where its answer is, the process that finds it."""
 
     def __init__(
-        self, run: RunFolder, result: Path, stamp: dict[str, Any], module: str, *arguments: str
+        self,
+        run: RunFolder | None,
+        result: Path,
+        stamp: dict[str, Any],
+        module: str,
+        *arguments: str,
     ) -> None:
-        self.run, self.result, self.stamp = run, result, stamp
+        self.result, self.stamp = result, stamp
         """``stamp``: what the answer depends on beside its name; another stamp is no answer."""
         self._command = (module, *arguments)
-        self._task = Task(result.with_suffix(""), of=run.job)
+        self._task = Task(result.with_suffix(""), of=run.job if run else None)
 
     def stored(self) -> dict[str, Any] | None:
         """The answer where it was found before, else None."""

@@ -5,12 +5,14 @@ Knows no data and no torch, so that pages and the job store can use it at no cos
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from covidcore import storage
 from covidcore.data.split import GROUPINGS, parse_fractions
 from covidcore.errors import RecipeError
 from covidcore.model.weights import ARCHITECTURES
+from covidcore.training.fields import is_a, parsed
+from covidcore.wording import brief
 
 TRAINING_VERSION = 2
 """Raised by hand when the same recipe would give another result than before."""
@@ -113,15 +115,17 @@ class Recipe:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(
-                    f"{name} can not be “{getattr(self, name)}”: use {', '.join(choices)}."
+                    f"{name} can not be “{brief(getattr(self, name))}”: use {', '.join(choices)}."
                 )
         for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
             if not low <= value <= high:  # NaN too
-                raise RecipeError(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
+                raise RecipeError(
+                    f"{name} is {brief(value)}; it must lie between {low:g} and {high:g}."
+                )
         if not 0 <= self.backbone_rate <= 1:
             raise RecipeError(
-                f"backbone_rate is {self.backbone_rate}; it must lie between 0 and 1."
+                f"backbone_rate is {brief(self.backbone_rate)}; it must lie between 0 and 1."
             )
         if not self.weights.strip():
             raise RecipeError("weights is empty: use auto, imagenet, radiographs, none or a file.")
@@ -151,8 +155,8 @@ class Recipe:
         for name, text in values.items():
             if name not in fields or name == "preset":
                 known = ", ".join(sorted(set(fields) - {"preset"}))
-                raise RecipeError(f"A recipe has no field “{name}”; it has {known}.")
-            changes[name] = _parse(name, fields[name].type, text)
+                raise RecipeError(f"A recipe has no field “{brief(name)}”; it has {known}.")
+            changes[name] = parsed(name, fields[name].type, text)
         return dataclasses.replace(self, **changes)
 
     def in_words(self) -> str:
@@ -177,24 +181,13 @@ class Recipe:
         Raises: RecipeError where it is no recipe.
         """
         try:
-            return cls(**{**values, "exclude_sources": tuple(values["exclude_sources"])})
-        except (TypeError, KeyError) as error:
+            made = cls(**{**values, "exclude_sources": tuple(values["exclude_sources"])})
+        except (AttributeError, TypeError, KeyError) as error:
             raise RecipeError("This is not a recipe of this version of covidcore.") from error
-
-
-def _parse(name: str, kind: Any, text: str) -> Any:
-    text = text.strip()
-    try:
-        if kind is bool:
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                text.lower()
-            ]
-        if get_origin(kind) is tuple and get_args(kind)[0] is str:
-            return tuple(part.strip() for part in text.split(",") if part.strip())
-        return kind(text)
-    except (ValueError, KeyError) as error:
-        noun = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise RecipeError(f"{name} must be {noun}, not “{text}”.") from error
+        for field in dataclasses.fields(cls):
+            if not is_a(getattr(made, field.name), field.type):
+                raise RecipeError(f"{field.name} is of the wrong kind in this recipe.")
+        return made
 
 
 @dataclass(frozen=True)
@@ -276,7 +269,7 @@ def preset(name: str) -> Recipe:
     Raises: RecipeError where there is none of that name.
     """
     if name not in PRESETS:
-        raise RecipeError(f"There is no preset “{name}”: use {', '.join(PRESETS)}.")
+        raise RecipeError(f"There is no preset “{brief(name)}”: use {', '.join(PRESETS)}.")
     return PRESETS[name].recipe
 
 

@@ -16,6 +16,7 @@ import pytest
 from covidcore.config import Settings
 from covidcore.jobs.store import RunStore
 from tests.pages.conftest import send_no_probe
+from tests.runs import LONG, SHORT, trained
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -60,7 +61,7 @@ def serve(entry: str, port: int, env: Mapping[str, str], log: Path) -> "subproce
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # the machine may be busy with something else
     while not is_healthy(port):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
@@ -122,6 +123,44 @@ def chromium() -> Iterator:
         running.close()
 
 
+@pytest.fixture(scope="module")
+def reading(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in front of two finished runs of one split, for all tests of a file."""
+    server = Server(tmp_path_factory.mktemp("reading"))
+    for recipe in (LONG, SHORT):
+        one = trained(phantoms, recipe)
+        shutil.copytree(one.settings.home, server.home, dirs_exist_ok=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+def assert_sound(server: Server, console: list[str]) -> None:
+    """Nobody has complained: neither the browser nor the server."""
+    assert console == []
+    log = server.log.read_text()
+    for word in ("Traceback", "Warning", "deprecated", "Error"):
+        assert word not in log, log
+
+
+def settle(page) -> None:
+    """Wait until the page is drawn: nothing runs, nothing is still to come."""
+    page.get_by_test_id("stApp").wait_for()
+    page.wait_for_function(
+        """() => document.querySelector('[data-test-script-state="notRunning"]')
+        && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"]')"""
+    )
+
+
+def download(page, label: str) -> tuple[str, bytes]:
+    """Name and content of the file behind a button."""
+    with page.expect_download() as waiting:
+        page.get_by_test_id("stDownloadButton").get_by_role(
+            "button", name=label, exact=True
+        ).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
 @pytest.fixture
 def console() -> list[str]:
     """What pages opened by ``open_page`` complain about; empty in a sound app."""
@@ -130,7 +169,7 @@ def console() -> list[str]:
 
 @pytest.fixture
 def open_page(chromium, console: list[str]):
-    """Open an address in a fresh context, as a visitor who was never here."""
+    """Open an address in a fresh context, as a visitor who was never here; with its options."""
     contexts = []
 
     def complain(message) -> None:
@@ -138,8 +177,9 @@ def open_page(chromium, console: list[str]):
         if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
             console.append(message.text)
 
-    def open_one(url: str):
-        contexts.append(chromium.new_context(viewport={"width": 1280, "height": 900}))
+    def open_one(url: str, **options):
+        options = {"viewport": {"width": 1280, "height": 900}, **options}
+        contexts.append(chromium.new_context(**options))
         page = contexts[-1].new_page()
         page.on("console", complain)
         page.on("pageerror", lambda error: console.append(str(error)))

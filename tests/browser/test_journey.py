@@ -9,6 +9,7 @@ import pytest
 from covidcore.config import DISCLAIMER
 from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.jobs.folder import State
+from tests.browser.conftest import assert_sound
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 pytestmark = pytest.mark.browser
@@ -92,8 +93,7 @@ def test_journey(server, open_page, console, tmp_path: Path) -> None:
     expect(page.get_by_text(re.compile(r"^No answer\. .+\.$"))).to_be_visible()
     expect(page.get_by_text(DISCLAIMER)).to_be_visible()
 
-    assert console == []
-    assert "Traceback" not in server.log.read_text()
+    assert_sound(server, console)
 
 
 def click_cell(page, truth: str, predicted: str) -> None:
@@ -121,8 +121,7 @@ def test_deep_link_into_a_cold_server(server, open_page, console, path: str) -> 
     expect(page.get_by_text(DISCLAIMER)).to_be_visible()
     expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(len(PAGES))
     assert page.get_by_test_id("stException").count() == 0
-    assert console == []
-    assert "Traceback" not in server.log.read_text()
+    assert_sound(server, console)
 
 
 def test_first_click_on_a_cold_server_counts(server, open_page, console) -> None:
@@ -160,5 +159,4 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
     assert server.store.info(run.run).state is State.CANCELLED
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(run_that_is(page, "running")).to_be_visible()
-    assert console == []
-    assert "Traceback" not in server.log.read_text()
+    assert_sound(server, console)

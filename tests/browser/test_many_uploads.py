@@ -115,9 +115,9 @@ def test_thirty_files_at_once(asking: Server, open_page, console, phantoms: Path
     expect(table).to_be_visible(timeout=180_000)  # torch is imported meanwhile
     expect(page.get_by_role("heading", name=re.compile(r", [\d.]+ %$"))).to_be_visible()
 
-    name, text = download(page, "Download all as CSV")
+    name, content = download(page, "Download all as CSV")
     assert name == "answers.csv"
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = list(csv.DictReader(content.decode().splitlines()))
     assert [row["file"].removeprefix("'") for row in rows] == list(files)
     found = dict(zip(files, rows, strict=True))
     plain = found["plain.png"]

@@ -14,6 +14,7 @@ from typing import Any, Self
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 DEADLINE = 110.0
@@ -39,8 +40,10 @@ class Visitor:
         self.port, self.session = port, ""
         self._cookie = self._token = ""
         self._page = ""
-        self._sent = ""
+        self.sent: FileURLs | None = None
         """Where the file lies that was sent last."""
+        self.heard: list[bytes] = []
+        """Every message of the server, as it came."""
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._meet)
@@ -74,6 +77,14 @@ class Visitor:
         self._page = page
         return await self._run(ClientState(page_name=page, query_string=query))
 
+    async def tell(self, message: BackMsg) -> None:
+        """Send whatever a browser might be made to send."""
+        await self._socket.send(message.SerializeToString())
+
+    async def show(self, state: ClientState) -> Seen:
+        """Draw a page with widgets in any state, those that it has not among them."""
+        return await self._run(state)
+
     async def send(self, uploader: str, name: str, data: bytes) -> Seen:
         """Give a file to an uploader of the page, and wait until the page is drawn with it."""
         request = BackMsg()
@@ -88,17 +99,21 @@ class Visitor:
                 break
         status = await asyncio.to_thread(self.put, urls.upload_url, name, data)
         assert status == 204, f"the upload was answered with {status}"
-        earlier, self._sent = self._sent, urls.delete_url
+        earlier, self.sent = self.sent, urls
+        seen = await self.give(uploader, urls, name, len(data))
+        if earlier:  # as a browser does where a file is taken off the list
+            await asyncio.to_thread(self._ask, "DELETE", earlier.delete_url)
+        return seen
+
+    async def give(self, uploader: str, urls: FileURLs, name: str, size: int) -> Seen:
+        """Say that a file is on an uploader's list, whoever sent it."""
         state = ClientState(page_name=self._page)
         widget = state.widget_states.widgets.add(id=uploader)
         info = widget.file_uploader_state_value.uploaded_file_info.add(
-            name=name, size=len(data), file_id=urls.file_id
+            name=name, size=size, file_id=urls.file_id
         )
         info.file_urls.CopyFrom(urls)
-        seen = await self._run(state)
-        if earlier:  # as a browser does where a file is taken off the list
-            await asyncio.to_thread(self._ask, "DELETE", earlier)
-        return seen
+        return await self._run(state)
 
     def put(self, url: str, name: str, data: bytes) -> int:
         """Upload as a browser does; the status of the answer."""
@@ -151,8 +166,9 @@ class Visitor:
 
     async def _next(self) -> ForwardMsg:
         data = await asyncio.wait_for(self._socket.recv(), DEADLINE)
+        self.heard.append(data if isinstance(data, bytes) else data.encode())
         message = ForwardMsg()
-        message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+        message.ParseFromString(self.heard[-1])
         return message
 
 

@@ -187,7 +187,16 @@ def test_odd_names_become_harmless_ones(tmp_path: Path, name: str | bytes, kept:
     assert kept in list_files(folder).labels
 
 
+class Tailed(Part):
+    """More than the deflated stream between this entry and the next."""
+
+    @property
+    def packed(self) -> bytes:
+        return super().packed + b"x" * 31
+
+
 HOSTILE: dict[str, tuple[list[Part], str]] = {
+    "bytes behind the stream": ([Tailed("COVID/x.png", bytes(300_000))], "is damaged at “COVID"),
     "slip": ([Part("../evil.png", PNG)], "the name “../evil.png” in it leads out"),
     "slip deep": ([Part("COVID/../../evil.png", PNG)], "leads out"),
     "slip of Windows": ([Part("..\\evil.png", PNG)], "leads out"),

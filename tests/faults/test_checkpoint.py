@@ -50,6 +50,7 @@ def last_attempt(folder: Path) -> list[dict[str, object]]:
     return events[began:]
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 def test_a_damaged_checkpoint_is_known_and_the_run_begins_again(
     store: RunStore, dataset: Dataset, whole: Trained, saboteur: Saboteur, tmp_path: Path

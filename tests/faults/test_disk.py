@@ -59,6 +59,7 @@ def home(disk: Disk) -> Path:
     return disk.path / "home"
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 def test_filled_in_the_middle_a_run_fails_with_a_sentence_and_goes_on_when_there_is_room(
     disk: Disk, store: RunStore, dataset: Dataset, whole: Trained, saboteur: Saboteur

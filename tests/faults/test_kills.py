@@ -18,6 +18,7 @@ from tests.runs import Trained, assert_same_results, wait_for_end, wait_until
 ENDED = (State.INTERRUPTED, State.DONE)
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(1200)
 def test_25_kills_at_random_moments(store: RunStore, dataset: Dataset, whole: Trained) -> None:
     longest = (whole.store.info(whole.run).seconds or 0) + 1
@@ -28,6 +29,7 @@ def test_25_kills_at_random_moments(store: RunStore, dataset: Dataset, whole: Tr
     assert len(places) > 4, places  # else the moments were not spread over its life
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(1200)
 def test_killed_before_every_change_that_a_reader_could_see(
     store: RunStore, dataset: Dataset, whole: Trained, saboteur: Saboteur

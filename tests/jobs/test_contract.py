@@ -30,6 +30,7 @@ from covidcore.jobs.store import RunStore
 from tests.conftest import ROOT
 from tests.jobs.conftest import store_until_the_end
 from tests.jobs.places import Failpoints, Place, worker_gone
+from tests.pages.conftest import send_no_probe
 from tests.runs import (
     SHORT,
     STEPS,
@@ -100,6 +101,7 @@ def page(settings: Settings, run: str, monkeypatch: pytest.MonkeyPatch) -> dict[
     """What a person sees of a run, without times."""
     monkeypatch.setenv("COVIDCORE_HOME", str(settings.home))
     monkeypatch.setenv("COVIDCORE_RUNNER", settings.runner)
+    send_no_probe(settings.home)
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
     app.switch_page("pages/train.py")
     app.query_params["run"] = run[:12]
@@ -210,6 +212,7 @@ def test_cancelled_while_queued(
     assert_same_results(store.path(run), trained(phantoms, SHORT).folder)
 
 
+@pytest.mark.campaign
 def test_stopped_at_every_moment_in_one_life(
     store: RunStore, dataset: Dataset, failpoints: Failpoints, whole: Trained
 ) -> None:

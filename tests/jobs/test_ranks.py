@@ -85,6 +85,7 @@ def test_two_processes_learn_what_one_learns(
     assert not rank_pids(whole.folder)
 
 
+@pytest.mark.campaign
 def test_a_killed_process_is_started_anew_with_the_others(
     store: RunStore, dataset: Dataset, whole: Trained
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_killed_process_is_started_anew_with_the_others(
     assert not list(store.path(run).glob(".*"))
 
 
+@pytest.mark.campaign
 def test_killed_asked_to_stop_and_cancelled_is_the_run_that_was_never_stopped(
     store: RunStore, dataset: Dataset, whole: Trained
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_terminated_worker_is_an_interrupted_run(
     assert_same_results(store.path(run), whole.folder)
 
 
+@pytest.mark.campaign
 def test_killed_at_any_moment_is_the_run_that_was_never_stopped(
     store: RunStore, dataset: Dataset, whole: Trained
 ) -> None:

@@ -206,7 +206,7 @@ def test_the_model_sees_what_it_was_trained_to_see(store: RunStore) -> None:
     """Unaltered squares are answered as the run's own evaluation was."""
     run = store.find("latest")
     dataset = load(store.job(run)["dataset"], store.settings.home)
-    subject = stress_process._subject(store, run, dataset)
+    subject = stress_process.subject_of(store, run, dataset)
     assert (subject.answers(subject.pixels) == subject.predicted).all()
     table = store.predictions(run).set_index("file")
     assert (table.loc[subject.files, "label"] == np.array(subject.classes)[subject.truth]).all()

@@ -1,18 +1,23 @@
 """The app as a public demo: what is in view, what is not offered, whose turn it is."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 import streamlit as st
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from covidcore.config import DISCLAIMER, PRIVACY
+from covidcore.data.index import dataset_folder, known
 from covidcore.errors import Busy
 from covidcore.inference.turns import Line
 from covidcore.jobs import demo_process
 from covidcore.jobs.store import RunStore
 from covidcore.limits import Limit, Rate, Seats
+from covidcore.wording import markdown
 from pages import shared_demo
+from tests.conftest import MakeDataset
 from tests.hostile import saved
 from tests.pages.conftest import ENTRY
 from tests.pages.test_pages import texts
@@ -27,9 +32,11 @@ def demo(trained: RunStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStor
     monkeypatch.setenv("COVIDCORE_DEMO", "1")
     monkeypatch.delenv("COVIDCORE_TRAINING", raising=False)
     st.cache_resource.clear()
+    shared_demo.close_desk()
     demo_process.task(trained.settings.home).write_status(ready=True)
     yield trained
     st.cache_resource.clear()
+    shared_demo.close_desk()
 
 
 def captions(app) -> str:
@@ -166,3 +173,71 @@ def test_a_login_is_asked_for_where_one_is_set_up(trained: RunStore, name: str) 
     assert not app.exception
     assert [one.label for one in app.button] == ["Log in"]
     assert not app.file_uploader
+
+
+def test_a_message_that_clears_streamlit_s_caches_clears_no_limit(demo: RunStore) -> None:
+    desk = shared_demo.desk()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    assert shared_demo.desk() is desk
+
+
+def test_errors_name_no_folder_in_a_demo(demo: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = f"{demo.settings.home}/runs/x.json is damaged, as is /var/lib/thing.png."
+    assert shared_demo.sentence(told) == markdown("…/runs/x.json is damaged, as is …/thing.png.")
+    monkeypatch.delenv("COVIDCORE_DEMO")
+    assert shared_demo.sentence(told) == markdown(told)
+
+
+def test_a_worker_s_log_is_not_for_strangers(demo: RunStore, open_page, monkeypatch) -> None:
+    assert "Log" not in [one.label for one in open_page("train").expander]
+    monkeypatch.delenv("COVIDCORE_DEMO")
+    assert "Log" in [one.label for one in open_page("train").expander]
+
+
+def test_forged_widgets_bring_in_no_folder(
+    demo: RunStore, open_page, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The widgets that take a path, as the page has them where it is no demo, sent to one."""
+    canary = make_dataset({"a": 3, "b": 3})
+    monkeypatch.delenv("COVIDCORE_DEMO")
+    plain = open_page("explore")
+    (path,) = (one for one in plain.text_input if one.label == "Path of the folder")
+    (button,) = (one for one in plain.button if one.label == "Read the folder")
+    forged = WidgetStates()
+    forged.widgets.add(id=path.id, string_value=str(canary))
+    forged.widgets.add(id=button.id, trigger_value=True)
+    before = [info.fingerprint for info in known(demo.settings.home)]
+    monkeypatch.setenv("COVIDCORE_DEMO", "1")
+    app = open_page("explore")
+    app._run(forged)
+    assert not app.exception
+    assert [info.fingerprint for info in known(demo.settings.home)] == before
+    assert str(canary) not in texts(app)
+    # The same two do it where they are widgets of the page.
+    monkeypatch.delenv("COVIDCORE_DEMO")
+    plain._run(forged)
+    assert len(known(demo.settings.home)) == len(before) + 1
+    shutil.rmtree(
+        dataset_folder(
+            demo.settings.home,
+            ({one.fingerprint for one in known(demo.settings.home)} - {*before}).pop(),
+        )
+    )
+
+
+def test_forged_weights_are_no_file_that_is_looked_at(
+    demo: RunStore, open_page, tmp_path, monkeypatch
+) -> None:
+    secret = tmp_path / "secret.pth"
+    secret.write_bytes(b"x")
+    app = open_page("train")
+    weights = next(one for one in app.selectbox if one.label == "Starting weights")
+    looked: list[str] = []
+    monkeypatch.setattr("pages.train_new.at_hand", lambda name, *_: looked.append(name))
+    forged = WidgetStates()
+    forged.widgets.add(id=weights.id, string_value=str(secret))
+    app._run(forged)
+    assert not app.exception
+    assert str(secret) not in looked
+    assert demo.waiting() == []

@@ -7,6 +7,7 @@ import pytest
 
 from covidcore.config import Settings
 from covidcore.data.sources import resolve
+from covidcore.jobs import demo_process
 from covidcore.jobs.exports import checkpoint_bytes
 from covidcore.jobs.imports import import_model
 from covidcore.jobs.info import RunInfo
@@ -90,6 +91,7 @@ def test_pages_bear_it_beside_data(imported: str, home: Path, open_page) -> None
 
 def test_a_demo_offers_neither(trained, monkeypatch: pytest.MonkeyPatch, open_page) -> None:
     monkeypatch.setenv("COVIDCORE_DEMO", "1")
+    demo_process.task(trained.settings.home).write_status(ready=True)  # else the page makes it so
     app = open_page("predict")
     assert MODELS not in labels(app)
     assert [one.key for one in app.file_uploader] == ["uploads"]

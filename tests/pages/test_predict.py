@@ -314,3 +314,24 @@ def test_the_project_s_own_model_answers_where_nothing_was_trained(
     assert "There is no finished run yet" in texts(open_page("evaluate"))
     run = app.query_params["run"][0]
     assert "imported: it has no test images" in texts(open_page("evaluate", run=run))
+
+
+def test_a_test_image_stands_for_an_upload(own, open_page) -> None:
+    app = open_page("predict", run=own.find("latest"))
+    click(app, "Take a test image")
+    table = own.predictions(own.find("latest")).set_index("file")
+    file = app.query_params["sample"]
+    assert table.at[file, "split"] == "test"
+    assert f"In truth it is **{table.at[file, 'label']}**" in texts(app).replace("\\", "")
+    answer = table.at[file, "predicted"]
+    assert any(str(one.value).replace("\\", "").startswith(answer) for one in app.subheader)
+    click(app, "Another test image")
+    assert app.query_params["sample"] != file
+
+
+def test_only_a_test_image_can_be_asked_for_by_link(own, open_page) -> None:
+    file, _ = image_of(own, "train")
+    for asked in (file, "../../secret.png", "/etc/passwd"):
+        app = open_page("predict", run=own.find("latest"), sample=asked)
+        assert "In truth" not in texts(app)
+        assert "Take a test image" in [one.label for one in app.button]
