@@ -18,9 +18,8 @@ from covidcore.data.phantoms import PhantomSpec
 from tests.conftest import ROOT
 from tests.faults import damage, readers
 from tests.faults.readers import Home
-from tests.faults.test_damage import RECIPE
 from tests.once import drawn, share_in
-from tests.runs import trained
+from tests.runs import SHORT, trained
 
 
 def main() -> None:
@@ -33,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         share_in(Path(folder))
         phantoms = drawn(PhantomSpec(images=36, size=96), "small")
-        readers.make(trained(phantoms, RECIPE).settings.home, Path(folder), phantoms)
+        readers.make(trained(phantoms, SHORT).settings.home, Path(folder), phantoms)
         whole = Home.at(Path(folder) / "home", phantoms)
         home, began = whole.copied(Path(folder) / "copy"), time.monotonic()
         kinds: collections.Counter[str] = collections.Counter()

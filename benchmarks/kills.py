@@ -18,7 +18,6 @@ from covidcore.config import Settings
 from covidcore.data.index import scan
 from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.jobs.store import RunStore
-from tests.data.zips import zip_folder
 from tests.faults.app_campaign import AppCampaign
 from tests.faults.campaign import Campaign
 from tests.faults.wholeness import TINY
@@ -59,14 +58,8 @@ def _worker(whole: Trained, phantoms: Path, home: Path, count: int, seed: int) -
 
 
 def _app(whole: Trained, phantoms: Path, scratch: Path, count: int, seed: int) -> None:
-    """The archive holds the phantoms of the run that nobody stopped, under the same names."""
     began = time.monotonic()
-    archive = zip_folder(phantoms, scratch / f"{phantoms.name}.zip")
-    longest = 2 * (whole.store.info(whole.run).seconds or 0) + 4
-    campaign = AppCampaign(
-        scratch / "home of the app", archive, TINY, whole.run, whole.folder,
-        whole.dataset.fingerprint, len(whole.dataset.index), longest,
-    )  # fmt: skip
+    campaign = AppCampaign.of(whole, phantoms, scratch, TINY)
     struck = _counted((f"{who} | {at}" for who, at in campaign.kills(count, seed)), began)
     print("\n| killed | while | times | went on to the same bytes | lost |\n|---|---|---|---|---|")
     for where, times in struck.most_common():

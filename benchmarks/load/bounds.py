@@ -6,7 +6,7 @@ import time
 from benchmarks.load import people
 from benchmarks.load.place import DEMO
 from benchmarks.load.report import Row, Spread
-from benchmarks.load.work import Work, judged, sound
+from benchmarks.load.work import Work, flat, judged, sound
 from tests.browser.visitors import Visitor
 
 
@@ -17,16 +17,13 @@ def churn(work: Work) -> list[Row]:
         work.warm(server)
         before, told = server.taken(), people.Told()
         for _ in range(-(-count // 20)):
-            more = work.asking(server.port, 20, 1)
-            told.answered += more.answered
-            told.errors += more.errors
-            told.seconds += more.seconds
+            told += work.asking(server.port, 20, 1)
         time.sleep(3)  # for the last to be let go
         after = server.taken()
-    flat = after.threads <= before.threads + 5 and after.files <= before.files + 10
+    what = f"{count} sessions that open, ask once and close"
     return [
-        Row(f"{count} sessions that come and go", "no error", str(told), not told.errors),
-        Row("threads and open files after them", "as before", f"{before}; then {after}", flat),
+        Row(what, "no error", str(told), not told.errors, told.figures),
+        flat("what the server takes before and after them", before, after),
     ]
 
 
@@ -56,9 +53,10 @@ def uploads(work: Work) -> list[Row]:
     kept = small.count(204)
     grown = after - before.memory
     return [
-        Row("8 uploads of 100 MB, one session", "refused", _counted(large), {*large} <= {0, 413}),
-        Row("then 8 of 20 MB", "40 MB kept at most", _counted(small), kept <= 2),
-        Row("the server's memory meanwhile", "", f"{grown:+.0f} MB", None),
+        Row("8 uploads of 100 MB, one session", "refused", _counted(large), {*large} <= {0, 413},
+            {"kept": large.count(204)}),
+        Row("then 8 of 20 MB", "2 kept at most", _counted(small), kept <= 2, {"kept": kept}),
+        Row("the server's memory meanwhile", "", f"{grown:+.0f} MB", None, {"MB": grown}),
         *judged("5 others meanwhile", told, None, 2.0),
     ]  # fmt: skip
 
@@ -78,11 +76,11 @@ def crowd(work: Work) -> list[Row]:
         began = time.monotonic()
         told = work.asking(server.port, count, 2)
         took = time.monotonic() - began
-    holds = not told.errors and took < 110
+    holds, opened = not told.errors and took < 110, Spread.of(told.opened)
     return [
         Row(f"{count} at once in a demo", "answered or politely refused, never a hang",
-            f"{told}; all told within {took:.0f} s", holds),
-        Row("opening the page among them", "", str(Spread.of(told.opened)), None),
+            f"{told}; all told within {took:.0f} s", holds, {**told.figures, "seconds": took}),
+        Row("opening the page among them", "", str(opened), None, opened.figures),
     ]  # fmt: skip
 
 
@@ -90,23 +88,20 @@ def soak(work: Work) -> list[Row]:
     """Ten sessions for half an hour."""
     with work.place.server() as server:
         work.warm(server)
-        until, said, told = time.monotonic() + 60 * work.minutes, [], people.Told()
+        until, taken, told = time.monotonic() + 60 * work.minutes, [], people.Told()
         while time.monotonic() < until:
             stop = min(until, time.monotonic() + max(10.0, 60 * work.minutes / 6))
-            more = people.run(
+            told += people.run(
                 people.all_at_once(
                     server.port, 10, work.files, lambda asked, at=stop: time.monotonic() < at
                 )
             )
-            told.answered += more.answered
-            told.errors += more.errors
-            told.seconds += more.seconds
-            said.append(str(server.taken()))
-            print(f"  {len(told.answered):6,} answers  {said[-1]}", flush=True)
+            taken.append(server.taken())
+            print(f"  {len(told.answered):6,} answers  {taken[-1]}", flush=True)
         rows = [sound("its log", server)]
     what = f"10 at once for {work.minutes:g} minutes"
     return [
-        Row(what, "no error", str(told), not told.errors),
-        Row("what it took, after a sixth and after all", "flat", f"{said[0]}; {said[-1]}", None),
+        Row(what, "no error", str(told), not told.errors, told.figures),
+        flat("what the server takes after a sixth and after all of it", taken[0], taken[-1]),
         *rows,
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import replace
 from benchmarks.load import bounds
 from benchmarks.load.place import PLAIN, UNTUNED
 from benchmarks.load.report import Row
-from benchmarks.load.work import Work, judged, sound
+from benchmarks.load.work import Work, flat, judged, sound
 from covidcore.config import Settings
 from covidcore.data.index import load
 from covidcore.jobs.folder import State
@@ -45,7 +45,9 @@ def untuned(work: Work) -> list[Row]:
         work.warm(server)
         for count, each in ((1, 30), (10, 10), (20, 5)):
             told = work.asking(server.port, count, work.times(each))
-            rows.append(Row(f"{count} at once, default configuration", "", str(told), None))
+            rows.append(
+                Row(f"{count} at once, default configuration", "", str(told), None, told.figures)
+            )
     return rows
 
 
@@ -81,15 +83,17 @@ def memory(work: Work) -> list[Row]:
             taken.append(server.taken())
             errors += len(told.errors)
     first, late, last = taken[0], taken[2], taken[3]
-    said = "; ".join(f"{count:,}: {one}" for count, one in zip(stops, taken, strict=True))
-    more = late.memory - first.memory
-    flat = last.threads <= first.threads + 20 and last.files <= first.files + 20
-    return [
-        Row("memory from prediction 100 to 1,000", "+50 MB at most", f"{more:+.0f} MB", more <= 50),
-        Row("memory at 2,000", "", f"{last.memory - first.memory:+.0f} MB since 100", None),
-        Row("threads and open files over 2,000", "flat", said, flat),
-        Row("errors in 2,000", "none", str(errors), not errors),
+    rows = [
+        Row(f"memory from prediction {stops[0]:,} to {stop:,}", "+50 MB at most",
+            f"{more:+.0f} MB", more <= 50, {"MB": more})
+        for stop, one in ((stops[2], late), (stops[3], last))
+        for more in (one.memory - first.memory,)
     ]  # fmt: skip
+    return [
+        *rows,
+        flat(f"what the server takes at {stops[0]:,} and {stops[3]:,}", first, last),
+        Row(f"errors in {stops[3]:,}", "none", str(errors), not errors, {"errors": errors}),
+    ]
 
 
 def browser(work: Work) -> list[Row]:
@@ -101,9 +105,10 @@ def browser(work: Work) -> list[Row]:
         alone = seen_in_a_browser(server.port, work.files, work.times(20), others=0)
         among = seen_in_a_browser(server.port, work.files, work.times(20), others=9)
     return [
-        Row("a real browser, alone: file chosen to answer in view", "", str(alone), None),
-        Row("a real browser beside nine sessions", "", str(among), None),
-    ]
+        Row("a real browser, alone: file chosen to answer in view", "", str(alone), None,
+            alone.figures),
+        Row("a real browser beside nine sessions", "", str(among), None, among.figures),
+    ]  # fmt: skip
 
 
 ALL: dict[str, Callable[[Work], list[Row]]] = {

@@ -34,6 +34,22 @@ class Told:
         """Answers a second."""
         return len(self.answered) / self.seconds if self.seconds else float("nan")
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """Counts, answers a second, and seconds to an answer."""
+        counts = {"answers": len(self.answered), "a second": self.rate}
+        counts |= {"refused": len(self.refused), "errors": len(self.errors)}
+        return counts | Spread.of(self.answered).figures
+
+    def __iadd__(self, other: "Told") -> "Told":
+        """What happened to these, and after them to others."""
+        self.opened += other.opened
+        self.answered += other.answered
+        self.refused += other.refused
+        self.errors += other.errors
+        self.seconds += other.seconds
+        return self
+
     def __str__(self) -> str:
         """In words."""
         text = (
@@ -67,6 +83,7 @@ async def ask(visitor: Visitor, seen: Seen, told: Told, data: bytes) -> Seen:
     began = time.monotonic()
     seen = await visitor.send(seen.uploaders[0], "radiograph.png", data)
     took = time.monotonic() - began
+    visitor.heard.clear()  # for half an hour of it fills our memory
     if seen.exceptions:
         told.errors += seen.exceptions
     elif _ANSWERED in seen.words:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.load import people
-from benchmarks.load.place import Place, Server
+from benchmarks.load.place import Place, Server, Taken
 from benchmarks.load.report import Row, Spread
 
 
@@ -57,15 +57,25 @@ def judged(
         and told.rate >= rate
     )
     asked = ", ".join(filter(None, [*wanted, "no error"]))
-    rows = [Row(f"{what}: upload to answer", asked, str(told), holds)]
+    rows = [Row(f"{what}: upload to answer", asked, str(told), holds, told.figures)]
     if opening:
         opened = Spread.of(told.opened)
-        good = opened.most <= opening
-        rows.append(Row(f"{what}: opening the page", f"p95 {opening} s", str(opened), good))
+        good, asked = opened.most <= opening, f"p95 {opening} s"
+        rows.append(Row(f"{what}: opening the page", asked, str(opened), good, opened.figures))
     return rows
 
 
 def sound(what: str, server: Server) -> Row:
     """That nothing went wrong behind the scenes."""
     found = server.tracebacks()
-    return Row(what, "no traceback", f"{found} tracebacks", not found)
+    return Row(what, "no traceback", f"{found} tracebacks", not found, {"tracebacks": found})
+
+
+def flat(what: str, before: Taken, after: Taken) -> Row:
+    """That threads and open files do not grow; memory has rows of its own."""
+    holds = after.threads <= before.threads + 10 and after.files <= before.files + 10
+    figures = {
+        f"more {name}": value - getattr(before, name) for name, value in after._asdict().items()
+    }
+    asked = "10 more threads and files at most"
+    return Row(what, asked, f"{before}; then {after}", holds, figures)

@@ -1,7 +1,7 @@
 """The app, its worker or both are killed on the way from an archive to a finished run.
 
-Used by ``benchmarks/kills.py``. The app is a process as in ``app.py``; after each kill what is on
-disk is looked at as the next app would find it, and then there is a next app.
+Used by ``test_kills`` and ``benchmarks/kills.py``. The app is a process as in ``app.py``; after
+each kill what is on disk is looked at as the next app would find it, and then there is a next app.
 """
 
 import contextlib
@@ -24,8 +24,9 @@ from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import Recipe
 from tests.conftest import ROOT
+from tests.data.zips import zip_folder
 from tests.faults.wholeness import assert_readable, remains
-from tests.runs import DEADLINE, assert_same_results, kill_worker, wait_until, worker_pid
+from tests.runs import DEADLINE, Trained, assert_same_results, kill_worker, wait_until, worker_pid
 
 WHO = ("app", "worker", "both")
 _STAY = (".lock", ".sqlite-journal")
@@ -48,6 +49,20 @@ class AppCampaign:
     finished: int = 0
     struck: list[tuple[str, str]] = field(default_factory=list)
     """Who was killed, and what was being done."""
+
+    @classmethod
+    def of(cls, whole: Trained, phantoms: Path, scratch: Path, recipe: Recipe) -> "AppCampaign":
+        """Of the run that nobody stopped; the archive holds its images, under the same names."""
+        return cls(
+            scratch / "home of the app",
+            zip_folder(phantoms, scratch / f"{phantoms.name}.zip"),
+            recipe,
+            whole.run,
+            whole.folder,
+            whole.dataset.fingerprint,
+            len(whole.dataset.index),
+            2 * (whole.store.info(whole.run).seconds or 0) + 4,
+        )
 
     @property
     def folder(self) -> Path:

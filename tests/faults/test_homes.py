@@ -24,7 +24,6 @@ from covidcore.jobs.store import RunStore
 from covidcore.model import weights
 from tests.conftest import ROOT, run_obedient
 from tests.faults.conftest import ODD
-from tests.faults.test_damage import RECIPE
 from tests.faults.wholeness import assert_readable
 from tests.hostile import saved
 from tests.once import scanned
@@ -39,7 +38,7 @@ from tests.runs import (
 
 @pytest.fixture
 def whole(phantoms: Path) -> Trained:
-    return trained(phantoms, RECIPE)
+    return trained(phantoms, SHORT)
 
 
 def test_a_home_of_an_odd_name(home: Path, phantoms: Path, whole: Trained) -> None:
@@ -52,7 +51,7 @@ def test_a_home_of_an_odd_name(home: Path, phantoms: Path, whole: Trained) -> No
     dataset = scan(shutil.copytree(phantoms, home / ODD / phantoms.name), home)
     assert dataset.fingerprint == whole.dataset.fingerprint
     assert load(dataset.fingerprint, home).root == dataset.root
-    assert store.submit(RECIPE, dataset).cached
+    assert store.submit(SHORT, dataset).cached
     (answer,) = Predictor.open(store.path(whole.run)).predict([("x", saved(picture(1)))])
     assert answer["file"] == "x"
     asked = Settings.from_environment({"COVIDCORE_HOME": str(home)})  # as a worker is told
