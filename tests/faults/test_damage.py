@@ -39,8 +39,8 @@ def test_no_harmed_file_changes_a_number(whole: Home, tmp_path: Path) -> None:
 def test_a_home_from_before_there_were_check_sums_says_the_same(
     whole: Home, tmp_path: Path
 ) -> None:
-    home = whole.copied(tmp_path / "home")
-    said = {name: read(whole) for name, read in READERS.items()}
+    home, before = whole.copied(tmp_path / "home"), whole.copied(tmp_path / "before")
+    said = {name: read(before) for name, read in READERS.items()}
     for name in damage.files(whole.path):
         damage.put(home.path / name, without_sums(name, (whole.path / name).read_bytes(), home))
     for folder in (home.path / "runs").glob("[!.]*"):
