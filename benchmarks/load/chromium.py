@@ -56,7 +56,7 @@ def _asked(page, port: int, files: Iterator[bytes], times: int) -> list[float]: 
     for number in range(times):
         name = f"radiograph {number}.png"
         if number:
-            page.get_by_test_id("stFileUploaderDeleteBtn").get_by_role("button").first.click()
+            page.get_by_test_id("stFileChipDeleteBtn").first.click()
             page.get_by_test_id("stText").get_by_text(f"radiograph {number - 1}.png").wait_for(
                 state="detached", timeout=60_000
             )

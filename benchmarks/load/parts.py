@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.load import bounds
+from benchmarks.load import bounds, people
 from benchmarks.load.place import PLAIN, UNTUNED
 from benchmarks.load.report import Row
 from benchmarks.load.work import Work, flat, judged, sound
@@ -73,15 +73,13 @@ def training(work: Work) -> list[Row]:
 
 
 def memory(work: Work) -> list[Row]:
-    """2,000 predictions by ten sessions; what the process takes after so many of them."""
+    """2,000 predictions by the same ten sessions; what the process takes after so many of them."""
     stops = [work.times(count) for count in (100, 500, 1000, 2000)]
     with work.place.server() as server:
         work.warm(server)
-        taken, errors = [], 0
-        for before, stop in zip([0, *stops], stops, strict=False):
-            told = work.asking(server.port, 10, max(1, (stop - before) // 10))
-            taken.append(server.taken())
-            errors += len(told.errors)
+        told, taken = people.run(
+            people.watched(server.port, 10, work.files, people.asked, stops, server.taken)
+        )
     first, late, last = taken[0], taken[2], taken[3]
     rows = [
         Row(f"memory from prediction {stops[0]:,} to {stop:,}", "+50 MB at most",
@@ -92,7 +90,7 @@ def memory(work: Work) -> list[Row]:
     return [
         *rows,
         flat(f"what the server takes at {stops[0]:,} and {stops[3]:,}", first, last),
-        Row(f"errors in {stops[3]:,}", "none", str(errors), not errors, {"errors": errors}),
+        Row(f"errors in {stops[3]:,}", "none", str(told), not told.errors, told.figures),
     ]
 
 

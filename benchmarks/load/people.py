@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -57,6 +57,11 @@ class Told:
         )
         refused = f"; {len(self.refused)} politely refused" if self.refused else ""
         return f"{text}{refused}; {len(self.errors)} errors"
+
+
+def asked(told: Told) -> int:
+    """How often it was asked, whatever came of it."""
+    return len(told.answered) + len(told.refused) + len(told.errors)
 
 
 def run(work: Awaitable[_T]) -> _T:
@@ -142,13 +147,37 @@ async def visit(
 
 
 async def all_at_once(
-    port: int, sessions: int, files: Iterator[bytes], go_on: Callable[[int], bool]
+    port: int,
+    sessions: int,
+    files: Iterator[bytes],
+    go_on: Callable[[int], bool],
+    told: Told | None = None,
 ) -> Told:
     """So many sessions, each as ``visit``; the time counts once all have opened the page."""
-    told, together = Told(), _Together(sessions)
+    told, together = Told() if told is None else told, _Together(sessions)
     await asyncio.gather(*(visit(port, told, files, go_on, together) for _ in range(sessions)))
     told.seconds = time.monotonic() - together.began
     return told
+
+
+async def watched(
+    port: int,
+    sessions: int,
+    files: Iterator[bytes],
+    far: Callable[[Told], float],
+    stops: Sequence[float],
+    look: Callable[[], _T],
+) -> tuple[Told, list[_T]]:
+    """The same sessions until ``far`` has come to the last of ``stops``; what is seen at each."""
+    told, seen = Told(), []
+    asking = asyncio.create_task(
+        all_at_once(port, sessions, files, lambda _: far(told) < stops[-1], told)
+    )
+    for stop in stops:
+        while far(told) < stop and not asking.done():
+            await asyncio.sleep(0.1)
+        seen.append(look())
+    return await asking, seen
 
 
 async def warm_up(port: int, files: Iterator[bytes]) -> None:
