@@ -18,11 +18,12 @@ import pandas as pd
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.data.duplicates import thumbnail
 from covidcore.data.hashes import dhash
 from covidcore.data.index import Dataset, dataset_folder, fingerprint, load
 from covidcore.data.means import SIZE, pixel_statistics
+from covidcore.data.pixels import array_file, header_of
 
 ENTRY = Path(__file__).parents[1] / "streamlit_app.py"
 CLASSES = {"COVID": 3616, "Lung_Opacity": 6012, "Normal": 10192, "Viral Pneumonia": 1345}
@@ -156,11 +157,15 @@ def _make(home: Path, images: int) -> str:
         "seconds": 0.0,
     }
     storage.write_json(folder / "dataset.json", about)
-    shape = (images, SIZE, SIZE)
-    array = np.lib.format.open_memmap(folder / f"pixels-{SIZE}.npy", "w+", np.uint8, shape)
-    for number, one in enumerate(small):
-        array[number] = np.asarray(Image.fromarray(one).resize((SIZE, SIZE)))
-    array.flush()
+    header = header_of(images, SIZE)
+    sums = sealed.Sums(header)
+    with storage.replacing(array_file(folder, SIZE)) as file:
+        file.write(header)
+        for one in small:
+            square = np.asarray(Image.fromarray(one).resize((SIZE, SIZE))).tobytes()
+            file.write(square)
+            sums.add(square)
+        file.write(bytes(sums))
     return key
 
 

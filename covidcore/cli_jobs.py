@@ -8,6 +8,7 @@ from covidcore.data.sources import resolve
 from covidcore.errors import RecipeError, RunError
 from covidcore.jobs.grid import Sweep, expand
 from covidcore.jobs.info import runs_as_json
+from covidcore.jobs.removal import lost_in_words
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.sweeps import Sweeps, summarise
 from covidcore.show import Answer, Line, follow, foretell, table, train_result
@@ -41,7 +42,8 @@ def train(options: argparse.Namespace, settings: Settings) -> Answer:
 
 def runs(options: argparse.Namespace, settings: Settings) -> Answer:
     """List the runs."""
-    infos = RunStore(settings).list()
+    store = RunStore(settings)
+    infos = store.list()
     rows = [
         (
             info.run,
@@ -53,6 +55,8 @@ def runs(options: argparse.Namespace, settings: Settings) -> Answer:
         for info in infos
     ]
     text = table(("run", "state", "epoch", "accuracy", "name"), rows) if rows else "No runs yet."
+    if store.lost:
+        text += f"\n{lost_in_words(store.lost)}"
     return runs_as_json(infos), text, 0
 
 

@@ -58,13 +58,16 @@ class Settings:
         env = os.environ if environ is None else environ
 
         def path(name: str) -> Path | None:
-            value = env.get(name, "").strip()
+            given = env.get(name, "")
+            value = given.strip()
             if _ADDRESS.match(value):
                 raise CovidcoreError(
                     f"{name} is {value}: it must be a folder, not an address. Mount the storage, "
                     "and give the folder under which it is seen."
                 )
             try:
+                if value and given != value and Path(given).is_dir():
+                    value = given  # spaces that do belong to its name
                 return Path(value).expanduser().absolute() if value else None
             except RuntimeError as error:  # ~somebody
                 raise CovidcoreError(f"{name} is {value}: there is no such user.") from error

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import io
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from covidcore import sealed
 from covidcore.errors import DataError
 from covidcore.failpoints import reach
 
@@ -146,14 +148,22 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace ``path`` by indented JSON; NaN and infinities become null."""
-    write_text(path, json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n")
+    """Replace ``path`` by indented JSON; NaN and infinities become null.
+
+    An object gets a check sum as its last entry, which ``read_json`` looks at and takes off.
+    """
+    known = plain(value)
+    if isinstance(known, dict):
+        write_bytes(path, sealed.json_bytes(known))
+    else:
+        write_text(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Replace ``path`` by a parquet file."""
-    with replacing(path) as file:
-        table.to_parquet(file, index=False, write_page_checksum=True)
+    data = io.BytesIO()
+    table.to_parquet(data, index=False, write_page_checksum=True)
+    write_bytes(path, sealed.seal_parquet(data.getvalue()))
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
@@ -164,13 +174,13 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
-    Raises: DataError where it is missing or not JSON, or is no file: of a pipe or a device there
-    may be no end.
+    Raises: DataError where it is missing, not JSON, not as ``write_json`` left it, or is no file:
+    of a pipe or a device there may be no end.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DataError(f"{path} can not be read: it is no file.")
-        return json.loads(path.read_bytes())
+        return sealed.parse(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there.") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -180,7 +190,7 @@ def read_json(path: Path) -> Any:
 def read_table(path: Path) -> "pd.DataFrame":
     """Read a parquet file.
 
-    Raises: DataError where it is missing or damaged.
+    Raises: DataError where it is missing or damaged, be it by a bit.
     """
     return _read_table(path, None)
 
@@ -189,7 +199,10 @@ def _read_table(path: Path, columns: list[str] | None) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+        data = path.read_bytes()
+        if not sealed.parquet_is_whole(data):
+            raise ValueError("it is not as it was written")
+        return pd.read_parquet(io.BytesIO(data), columns=columns, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there.") from error
     except Exception as error:  # flipped bits were seen to raise seven kinds

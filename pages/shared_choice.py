@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from covidcore.data.index import DatasetInfo, known
-from covidcore.errors import RunError
+from covidcore.errors import DataError, RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.imports import own_model
 from covidcore.wording import brief, markdown, percent, visible
@@ -150,8 +150,11 @@ def pick_finished_run(own: bool = False) -> "RunInfo | None":
     that comes with the project is among them.
     """
     if own:
-        with contextlib.suppress(RunError):
-            own_model(shared.store())
+        try:
+            with contextlib.suppress(RunError):
+                own_model(shared.store())
+        except DataError as error:  # a home that can only be read, or whose disk is full
+            st.warning(f"The project's own model is not at hand here: {markdown(error)}")
     every = shared.store().list()
     trained = [run for run in every if not run.imported]
     done = [run for run in trained if run.state is State.DONE]

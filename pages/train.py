@@ -2,7 +2,15 @@
 
 import streamlit as st
 
-from pages import shared, shared_choice, train_lab, train_new, train_runs, train_sweeps
+from pages import (
+    shared,
+    shared_choice,
+    train_lab,
+    train_new,
+    train_removal,
+    train_runs,
+    train_sweeps,
+)
 
 
 def draw() -> None:
@@ -38,10 +46,11 @@ def draw() -> None:
                 train_runs.queue(store, now)
                 train_sweeps.sweeps(store, now)
                 train_runs.all_runs(store, now)
+                train_removal.lost_runs(store)
 
         if run:
             live(run.run)
-        train_runs.ask_to_remove(store)
+        train_removal.ask_to_remove(store)
         lists()
         train_lab.draw(store)
 

@@ -4,7 +4,6 @@ import pandas as pd
 import streamlit as st
 
 from covidcore import charts
-from covidcore.errors import CovidcoreError
 from covidcore.jobs import ties
 from covidcore.jobs.folder import State
 from covidcore.jobs.info import RunInfo, matching
@@ -21,7 +20,8 @@ BADGES = {
     State.INTERRUPTED: ("orange", "power_off"),
 }
 PLACES = {ties.Place.BEST: "best", ties.Place.TIED: "= best", ties.Place.BEHIND: "behind"}
-_REMOVE, _REFUSED = "_runs_to_remove", "_not_removed"
+REMOVE = "_runs_to_remove"
+"""Where the session keeps which runs it was asked to remove (``train_removal``)."""
 _FILTERS = ("state", "preset", "dataset", "text")
 
 
@@ -233,7 +233,7 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
             )
         if not store.rules.bounded and st.button("Remove", icon=":material/delete:", key="remove"):
             # Not the dialog itself: what this part draws ends when it is drawn anew.
-            st.session_state[_REMOVE] = [info.run for info in chosen]
+            st.session_state[REMOVE] = [info.run for info in chosen]
             st.rerun()
     if len(chosen) > 1:
         shared_notes.heading("Compared", "epochs")
@@ -245,44 +245,3 @@ def _chosen(store: RunStore, chosen: list[RunInfo]) -> None:
                 for info in chosen
             }
         )  # fmt: skip
-
-
-def ask_to_remove(store: RunStore) -> None:
-    """Open the dialog where somebody asked to remove runs; say what could not be removed."""
-    for problem in st.session_state.pop(_REFUSED, []):
-        st.error(markdown(problem), icon=":material/error:")
-    runs = st.session_state.pop(_REMOVE, None)
-    if runs:
-        remove_dialog(store, runs)
-
-
-@st.dialog("Remove runs?", icon=":material/delete:")
-def remove_dialog(store: RunStore, runs: list[str]) -> None:
-    """Say what is lost, and remove what may be removed."""
-    known = {info.run: info for info in store.list()}
-    for run in runs:
-        if run in known:
-            st.markdown(f"- {markdown(known[run].name)} {badge(known[run].state)}")
-    st.markdown(
-        "Weights, curves, predictions, figures and logs are deleted for good. Datasets and "
-        "stored features stay. A run that is running is not touched."
-    )
-    with st.container(horizontal=True):
-        yes = st.button(
-            "Remove", type="primary", icon=":material/delete:", key="remove-yes",
-            on_click=_remove, args=(store, runs),
-        )  # fmt: skip
-        no = st.button("Keep", key="remove-no")
-    if yes or no:
-        st.rerun()  # which closes the dialog
-
-
-def _remove(store: RunStore, runs: list[str]) -> None:
-    """Remove each; those that can not be removed say why when the page is drawn again."""
-    refused = []
-    for run in runs:
-        try:
-            store.remove(run)
-        except CovidcoreError as error:
-            refused.append(str(error))
-    st.session_state[_REFUSED] = refused

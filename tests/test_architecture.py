@@ -40,8 +40,8 @@ WITH_THE_COMMAND_LINE = {
 ASIDE = {
     *("charts", "chart_audit", "chart_calibration", "chart_curves", "chart_evaluation"),
     *("chart_files", "chart_images", "chart_outside", "chart_stress", "chart_style"),
-    *("failpoints", "glossary", "lean", "limits", "proportions", "terminal", "upload_guard"),
-    "wording",
+    *("failpoints", "glossary", "lean", "limits", "proportions", "sealed", "terminal"),
+    *("upload_guard", "wording"),
 }
 
 # Free of torch, so that the app starts fast and a page of tables stays small.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from covidcore import __version__
+from covidcore import __version__, storage
 from covidcore.cli import _parser, main
 from covidcore.cli_help import EXAMPLES
 from covidcore.config import DISCLAIMER, Settings
@@ -821,7 +821,7 @@ def test_the_start_of_a_run_and_of_a_sweep_is_neither(
     (one,) = document["runs"]
     file = home / "sweeps" / f"{document['sweep']}.json"
     like = one["run"][:3] + "0" * 13
-    stored = {**json.loads(file.read_text()), "id": like}
+    stored = {**storage.read_json(file), "id": like}
     (home / "sweeps" / f"{like}.json").write_text(json.dumps(stored))
     status, _, err = run("remove", one["run"][:3])
     assert status == 1

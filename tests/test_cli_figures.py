@@ -7,6 +7,7 @@ import pytest
 
 from covidcore.config import Settings
 from covidcore.jobs.store import RunStore
+from tests.edited import edit
 from tests.runs import LONG, SHORT, Trained, trained
 from tests.test_cli import Ask, Run, ask, environment, run, sentence
 
@@ -49,7 +50,7 @@ def test_compare_refuses_what_can_not_be_compared(
     assert "name two runs" in sentence(run("compare", one, one[:8])[2])
     assert "no run" in sentence(run("compare", one, "0123")[2])
     job = home / "runs" / other / "job.json"
-    job.write_text(job.read_text().replace('"NORMAL"', '"HEALTHY"'))
+    edit(job, '"NORMAL"', '"HEALTHY"')
     status, out, err = run("compare", one, other)
     assert (status, out) == (1, "")
     assert "other classes can not be compared" in sentence(err)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from covidcore import storage
 from covidcore.config import DISCLAIMER, Settings
 from covidcore.evaluation.report_answers import NOT_REPORTED
 from covidcore.jobs.report import stamp
@@ -67,7 +68,7 @@ def test_what_was_asked_for_later_is_reported(ask: Ask, one: Trained, home: Path
     assert "--seed" in items(other)["40"]["to_do"]
     assert f"{name} from 30.0 % on" in said(document, "operating")
     folder = home / "runs" / one.run
-    contract = json.loads((folder / "contract.json").read_text())
+    contract = storage.read_json(folder / "contract.json")
     stress = {"corruptions_verdict": "Noise breaks it.", "stamp": {"checkpoint": "another"}}
     (folder / "stress.json").write_text(json.dumps(stress))
     assert "stress" not in ask("report", one.run)[1]["facts"]  # of an earlier model

@@ -126,8 +126,8 @@ def _check_space(folder: Path, needed: int, title: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DataError(
-            f"{title} needs {needed / 1e9:.2f} GB unpacked, and the disk has {free / 1e9:.2f} GB "
-            "left: make room, or set COVIDCORE_HOME to another disk."
+            f"{title} needs {needed / 1e6:,.1f} MB unpacked, and the disk of {folder.parent} has "
+            f"{free / 1e6:,.1f} MB left: make room, or set COVIDCORE_HOME to another disk."
         )
 
 

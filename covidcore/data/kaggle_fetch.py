@@ -126,8 +126,8 @@ def _check_room(part: Path, total: int, exact: Handle) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < _ROOM * total:
         raise DataError(
-            f"{exact} needs about {_ROOM * total / 1e9:.1f} GB, and the disk has {free / 1e9:.1f} "
-            "GB left: make room, or set COVIDCORE_HOME to another disk."
+            f"{exact} needs about {_ROOM * total / 1e9:.1f} GB, and the disk of {part.parent} has "
+            f"{free / 1e9:.1f} GB left: make room, or set COVIDCORE_HOME to another disk."
         )
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.data.decode import decode
 from covidcore.data.facts import Progress
 from covidcore.data.index import Dataset, dataset_folder
@@ -44,14 +44,15 @@ def pixel_array(
 ) -> "NDArray[np.uint8]":
     """The images of ``dataset`` as a read-only map ``(N, size, size)``; row i is index row i.
 
-    Made on the first call and found again by every later one; two callers at once make it once.
-    What a scan has decoded (``scanned``), or another dataset of the home, is not decoded again.
+    Made on the first call and found again by every later one, and made anew where a byte of it has
+    changed since; two callers at once make it once. What a scan has decoded (``scanned``), or
+    another dataset of the home, is not decoded again.
     Raises: DataError where an image is gone or changed since the scan, or the disk is full.
     """
     from filelock import FileLock
 
     path = _path(dataset, size, home)
-    array = _open(path, len(dataset.index), size)
+    array = _checked(path, len(dataset.index), size)
     if array is None:
         with contextlib.ExitStack() as held:
             try:
@@ -60,7 +61,7 @@ def pixel_array(
             except OSError as error:
                 reason = f"{path.parent} can not be written to: {error.strerror}."
                 raise DataError(reason) from error
-            array = _open(path, len(dataset.index), size)
+            array = _checked(path, len(dataset.index), size)
             if array is None:
                 storage.sweep(path)
                 _build(dataset, size, path, Squares(dataset, size, home, scanned), progress)
@@ -75,14 +76,16 @@ def squares(
 ) -> "list[NDArray[np.uint8] | None]":
     """The images of some index rows, each ``(size, size)``; None where one can not be read now.
 
-    From the map where there is one, else from the files, so that a page of a gallery need not wait
-    until all images have been read.
+    From the stored array where there is one, else from the files, so that a page of a gallery need
+    not wait until all images have been read.
     """
     import numpy as np
 
-    array = _open(_path(dataset, size, home), len(dataset.index), size)
-    if array is not None:
-        return [np.asarray(array[row]) for row in rows]
+    path, count = _path(dataset, size, home), len(dataset.index)
+    found: dict[int, NDArray[np.uint8] | None] = {}
+    for row in rows:
+        if (square := stored_square(path, count, row, size)) is not None:
+            found[row] = np.frombuffer(square, np.uint8).reshape(size, size)
 
     def read(row: int) -> "NDArray[np.uint8] | None":
         try:
@@ -91,8 +94,10 @@ def squares(
         except DataError:
             return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(read, rows))
+    if missing := [row for row in rows if row not in found]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found |= zip(missing, pool.map(read, missing), strict=True)
+    return [found[row] for row in rows]
 
 
 def is_stored(dataset: Dataset, size: int, home: Path) -> bool:
@@ -110,6 +115,31 @@ def _path(dataset: Dataset, size: int, home: Path) -> Path:
     return array_file(dataset_folder(home, dataset.fingerprint), size)
 
 
+def stored_square(path: Path, rows: int, row: int, size: int) -> bytes | None:
+    """One row of a stored array; None where there is none, or it is not what was written."""
+    header = header_of(rows, size)
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != bytes_of(rows, size):
+                return None
+            file.seek(len(header) + row * size * size)
+            square = file.read(size * size)
+            return square if sealed.row_is_whole(file, len(header), rows, row, square) else None
+    except OSError:
+        return None
+
+
+def bytes_of(rows: int, size: int) -> int:
+    """Of a whole array file: header, squares and check sums."""
+    return len(header_of(rows, size)) + rows * size * size + sealed.size_of_sums(rows)
+
+
+def _checked(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
+    """``_open`` where every byte is what was written."""
+    whole = sealed.is_whole(path, len(header_of(rows, size)), rows, size * size)
+    return _open(path, rows, size) if whole else None
+
+
 def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
     """Map a whole file, or None: a map over a short file would kill the process with SIGBUS."""
     import numpy as np
@@ -117,7 +147,7 @@ def _open(path: Path, rows: int, size: int) -> "NDArray[np.uint8] | None":
     header = header_of(rows, size)
     try:
         with path.open("rb") as file:
-            whole = os.fstat(file.fileno()).st_size == len(header) + rows * size * size
+            whole = os.fstat(file.fileno()).st_size == bytes_of(rows, size)
             if not whole or file.read(len(header)) != header:
                 return None
             return np.memmap(file, np.uint8, "r", len(header), (rows, size, size))
@@ -148,17 +178,21 @@ def _build(
         return read_square(dataset.root, file, digest, size).tobytes() if square is None else square
 
     with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
-        out.write(header_of(len(files), size))
+        header = header_of(len(files), size)
+        out.write(header)
+        sums = sealed.Sums(header)
         # Space first: a full disk is then one clear error, and not half a file later.
-        storage.reserve(out, path.parent, len(files) * size * size)
+        storage.reserve(out, path.parent, bytes_of(len(files), size) - len(header))
         try:
             # Futures in slices: map() would queue every decoded image while the disk is slow.
             step = 256
             for start in range(0, len(files), step):
                 for done, data in enumerate(pool.map(read, files[start : start + step]), start + 1):
                     out.write(data)
+                    sums.add(data)
                     if progress:
                         progress(done, len(files))
+            out.write(bytes(sums))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

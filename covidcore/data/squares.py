@@ -85,9 +85,9 @@ class Squares:
         """Look which there are; ``size`` is in pixels a side."""
         from covidcore.data.index import dataset_folder, known
 
-        self._bytes = size * size
+        self._size = size
         self._scanned = scanned if size == SIZE else None
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._places: dict[str, tuple[Path, int, int]] = {}
         missing = set(dataset.index["sha256"])
         if self._scanned is not None:
             missing = {digest for digest in missing if digest not in self._scanned}
@@ -106,17 +106,15 @@ class Squares:
             return square
         if digest not in self._places:
             return None
-        path, start = self._places[digest]
-        with contextlib.suppress(OSError), path.open("rb") as file:  # it may be gone by now
-            file.seek(start)
-            square = file.read(self._bytes)
-            return square if len(square) == self._bytes else None
-        return None
+        from covidcore.data.pixels import stored_square
+
+        path, rows, row = self._places[digest]
+        return stored_square(path, rows, row, self._size)
 
 
-def _squares_of(folder: Path, size: int) -> Iterator[tuple[str, tuple[Path, int]]]:
-    """SHA-256 of each file of a dataset, and where its square begins; nothing where none are."""
-    from covidcore.data.pixels import array_file, header_of
+def _squares_of(folder: Path, size: int) -> Iterator[tuple[str, tuple[Path, int, int]]]:
+    """SHA-256 of each file of a dataset, and its square: array, rows, row; nothing without one."""
+    from covidcore.data.pixels import array_file, bytes_of
 
     path = array_file(folder, size)
     if not path.is_file():
@@ -125,10 +123,10 @@ def _squares_of(folder: Path, size: int) -> Iterator[tuple[str, tuple[Path, int]
         digests = storage.read_columns(folder / "index.parquet", ["sha256"])["sha256"]
     except DataError:
         return
-    start = len(header_of(len(digests), size))
-    if path.stat().st_size == start + len(digests) * size * size:
-        for row, digest in enumerate(digests):
-            yield digest, (path, start + row * size * size)
+    if path.stat().st_size != bytes_of(len(digests), size):
+        return
+    for row, digest in enumerate(digests):
+        yield digest, (path, len(digests), row)
 
 
 def pieces(pixels: "NDArray[np.uint8]", rows: int) -> "Iterator[NDArray[np.uint8]]":

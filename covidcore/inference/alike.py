@@ -7,9 +7,11 @@ images taken off, it tells images apart.
 """
 
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ FILE = "alike.safetensors"
 MOST = 2000
 """Validation images, at most, among which one looks."""
 
-_FORMAT = 1
+_FORMAT = 2
 Values = NDArray[np.float32]
 
 
@@ -56,12 +58,13 @@ def save(folder: Path, alike: Alike, checkpoint: str) -> None:
 
     Raises: OSError, DataError where it can not be written.
     """
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "features": alike.features.astype(np.float16),
         "files": np.frombuffer(json.dumps(alike.files).encode(), np.uint8),
         "checkpoint": np.frombuffer(checkpoint.encode(), np.uint8),
         "format": np.array([_FORMAT]),
     }
+    arrays["checksum"] = _sum(arrays)
     storage.write_bytes(
         folder / FILE,
         save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
@@ -76,6 +79,7 @@ def stored(folder: Path, checkpoint: str) -> Alike | None:
         features = arrays["features"].astype(np.float32)
         whole = (
             arrays["format"].tolist() == [_FORMAT]
+            and arrays["checksum"].tolist() == _sum(arrays).tolist()
             and arrays["checkpoint"].tobytes().decode() == checkpoint
             and features.ndim == 2
             and len(features) == len(files)
@@ -84,6 +88,13 @@ def stored(folder: Path, checkpoint: str) -> Alike | None:
     except Exception:  # whatever a damaged file does to its reader; it is made anew
         return None
     return Alike(files, features) if whole else None
+
+
+def _sum(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Of the features and of whose they are."""
+    kept = arrays["features"]
+    data = f"{kept.dtype} {kept.shape}".encode() + kept.tobytes() + arrays["files"].tobytes()
+    return np.array([zlib.crc32(data)], dtype=np.int64)
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:

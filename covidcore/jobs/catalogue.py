@@ -52,6 +52,8 @@ class Look(NamedTuple):
     """Those that have ended, without the damaged ones."""
     unread: list[RunFolder]
     """The same, where there is no index to remember them in: only their state was read."""
+    lost: list[str]
+    """Folders that do not say what they are: their job file is missing, or damaged."""
 
 
 class Catalogue:
@@ -65,7 +67,7 @@ class Catalogue:
         """Find out what there is; the index gets what it does not know or has wrong."""
         found = self._index.read() if self._index else {}
         outdated, known = found or {}, Entries()
-        look, fresh = Look([], [], []), []
+        look, fresh = Look([], [], [], []), []
         for run, stamp in self._stamps():
             entry = outdated.get(run)
             if entry and entry[0] == stamp:
@@ -74,6 +76,8 @@ class Catalogue:
                 continue
             folder = RunFolder(self._runs / run)
             if not folder.job.is_file():
+                if folder.path.is_dir():
+                    look.lost.append(run)
                 continue
             state = _ended_for_good(folder) if stamp else None
             if state is None:
@@ -83,6 +87,7 @@ class Catalogue:
             else:
                 fresh.append((folder, state, stamp))
         new = _read(fresh)
+        look.lost.extend(folder.run for folder, _, _ in fresh if folder.run not in new)
         if self._index and (new or outdated):
             self._index.write(known, new, outdated, anew=found is None)
         look.ended.extend(info for _, info in (known | new).values())

@@ -16,6 +16,7 @@ _VANISHED = (
     "The worker ended without a word: it was killed, the machine ran out of memory, or it was "
     "switched off. The run can be resumed from its last checkpoint."
 )
+LOCK_GONE = "The file “lock” of this run was removed while its worker was at work, which ended it."
 _CRASHES = {
     "Bus error": "a file that it was reading was cut short, or its disk failed",
     "Segmentation fault": "a fault in one of the libraries, or of the machine's memory",
@@ -33,7 +34,8 @@ _DISK = ("no space left on device", "disk quota exceeded")
 
 def in_words(error: BaseException) -> str:
     """The sentence for what a worker's work ended with."""
-    text = _first_line(str(error))
+    # A sentence of ours is all of it: a path may hold a line break. Of others the first line.
+    text = str(error) if isinstance(error, CovidcoreError) else _first_line(str(error))
     chain = list(_chain(error))
     if any(_is_os_error(one, *DISK_FULL) or _says(one, _DISK) for one in chain):
         return f"{_sentence(text)} {NO_ROOM}"
@@ -67,6 +69,8 @@ def of_a_vanished_worker(log: Sequence[str]) -> str:
             break  # what is above is of an earlier attempt
         if any(sign in line.lower() for sign in _DISK):
             return f"The worker ended because its disk was full. {NO_ROOM}"
+        if line == LOCK_GONE:
+            return f"{line} The run can be resumed."
         if line.startswith("Fatal Python error: "):
             what = line.removeprefix("Fatal Python error: ").strip()
             why = _CRASHES.get(what, "the log says more")

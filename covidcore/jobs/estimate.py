@@ -17,6 +17,7 @@ from covidcore.config import Settings, child_environment
 from covidcore.data.index import Dataset
 from covidcore.data.pixels import is_stored
 from covidcore.data.split import parse_fractions
+from covidcore.errors import DataError
 from covidcore.jobs.learned import learned
 from covidcore.jobs.rates import RateFile, Rates, cost_key, reading_key
 from covidcore.model.at_hand import at_hand
@@ -147,11 +148,15 @@ def start_probe(
 ) -> "subprocess.Popen[bytes] | None":
     """Measure ``recipes`` in a process of its own; None where one is at work already.
 
-    In a public demo nothing is measured: a finished run tells enough.
+    In a public demo nothing is measured: a finished run tells enough; nor where the home can only
+    be read, or its disk is full, for nothing could be kept of it.
     """
     if settings.demo or not recipes or probing(settings):
         return None
-    RateFile(settings.home).note_asked(map(cost_key, recipes))
+    try:
+        RateFile(settings.home).note_asked(map(cost_key, recipes))
+    except (OSError, DataError):
+        return None
     home = str(settings.home)
     asked = [json.dumps(recipe.to_json()) for recipe in recipes]
     return subprocess.Popen(

@@ -1,7 +1,6 @@
 """A model to take away: as a checkpoint that `jobs.imports` brings in again, or as ONNX."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 import tempfile
@@ -9,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.config import child_environment
 from covidcore.data.staging import publish, staging
 from covidcore.errors import RunError
@@ -123,11 +122,11 @@ def _part(folder: Path, name: str) -> bytes:
     data = (folder / name).read_bytes()
     if name != _CONTRACT:
         return data
-    values = json.loads(data)
+    values = sealed.parse(data)
     if not isinstance(values.get("weights"), dict) or values["weights"].get("path") is None:
         return data
     values["weights"]["path"] = None
-    return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+    return sealed.json_bytes(values)
 
 
 def _pack(folder: Path, file: IO[bytes]) -> None:

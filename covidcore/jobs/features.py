@@ -19,7 +19,7 @@ from covidcore.jobs.studies import Report
 from covidcore.model.preprocess import Preprocessing
 from covidcore.model.weights import Weights
 from covidcore.training.recipe import PRESETS, Recipe
-from covidcore.training.stored import FrozenName, is_whole
+from covidcore.training.stored import FrozenName, is_as_written
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def head_features(
     precision = choose(recipe.precision, settings.home)
     name = FrozenName(recipe.arch, "head", start.id, spec, precision)
     path = name.path(0, dataset.fingerprint, settings.home)
-    if is_whole(path):
+    if is_as_written(path):
         stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
         return stored
     model = network.build(recipe.arch, len(dataset.classes), recipe.seed)

@@ -10,9 +10,8 @@ import time
 import pandas as pd
 import torch
 
-from covidcore import storage
 from covidcore.errors import Stopped
-from covidcore.jobs import resumable
+from covidcore.jobs import history, resumable
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.preparation import Prepared
 from covidcore.jobs.progress import Pace, Reporter
@@ -121,4 +120,4 @@ class _Files:
         if self._writes:
             columns = [field.name for field in dataclasses.fields(EpochResult)]
             table = pd.DataFrame(self._position.history, columns=columns)
-            storage.write_csv(self._folder.history, table)
+            history.write(self._folder.history, table)

@@ -1,15 +1,15 @@
 """A run is a folder; this is the one place that knows the names of the files in it."""
 
 import contextlib
-import json
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.errors import DataError, RecipeError, RunError
+from covidcore.jobs import history
 from covidcore.training.recipe import Recipe
 
 IMPORTED = "imported"
@@ -123,12 +123,25 @@ class RunFolder:
                 Recipe.from_json(job["recipe"])
             missing = {"dataset", "classes", "split", "weights"} - set(job)
         except (DataError, RecipeError, KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"The run {self.run} is damaged: its job.json can not be read."
-            ) from error
+            raise RunError(self._lost("can not be read")) from error
         if missing:
-            raise RunError(f"The run {self.run} is damaged: its job.json is not complete.")
+            raise RunError(self._lost("is not complete"))
         return job
+
+    def _lost(self, why: str) -> str:
+        return (
+            f"The run {self.run} is damaged: its job.json {why}. Submit the same recipe on the "
+            "same dataset again (or import the same model), which finds all that is there; or "
+            "remove the run."
+        )
+
+    def is_lost(self) -> bool:
+        """Whether there is a folder, and no telling of what: its job file is gone or damaged."""
+        try:
+            self.read_job()
+        except RunError:
+            return self.path.is_dir()
+        return False
 
     def is_imported(self) -> bool:
         """Whether it is a model that was brought in: no images, history or figures of its own."""
@@ -190,13 +203,20 @@ class RunFolder:
         newer = [path for path in self._newer_artefacts if path.name in written]
         whole = (self.tensors, self.contract) if self.is_imported() else self._artefacts
         for path in (*whole, *newer):
-            try:
-                same = storage.sha256_file(path) == written.get(path.name)
-            except OSError:
-                same = False
-            if not same:
+            if path.name not in written or not self.is_as_left(path):
                 found.append(path.name)
         return found
+
+    def is_as_left(self, path: Path) -> bool:
+        """Whether a file is as the worker left it; one that is in no finished result is."""
+        written = self.status().get("artefacts") or {}
+        try:
+            if path.name not in written:
+                return True
+            found = sealed.once_while_it_stays(path, storage.sha256_file)
+            return bool(found == written[path.name])
+        except OSError:
+            return False
 
     def ask_to_stop(self) -> None:
         """Leave the file that the worker looks for."""
@@ -212,18 +232,15 @@ class RunFolder:
 
     def epochs_done(self) -> int:
         """Epochs in the history so far."""
-        try:
-            return max(0, len(self.history.read_text().splitlines()) - 1)
-        except (OSError, ValueError):  # missing, or no text
-            return 0
+        return history.count(self.history)
 
     def events(self) -> list[dict[str, Any]]:
-        """The last events of the log; lines that are no JSON objects are passed over."""
+        """The last events of the log; lines that are none, or damaged, are passed over."""
         found: list[dict[str, Any]] = []
         for line in self.tail():
             if line.startswith("{"):
                 with contextlib.suppress(ValueError):
-                    found.append(json.loads(line))
+                    found.append(sealed.parse(line.encode()))
         return found
 
     def tail(self) -> list[str]:

@@ -146,7 +146,7 @@ def own_model(store: "RunStore") -> str:
     except (DataError, OSError) as error:
         raise RunError("This copy comes without a trained model: train a run first.") from error
     folder = RunFolder(store.queue.folder / run)
-    if not folder.job.is_file() or folder.damaged():
+    if not folder.is_imported() or folder.damaged():
         with staging(store.queue.folder / "model") as aside:
             for name in PARTS:
                 storage.write_bytes(aside / name, (SHIPPED / name).read_bytes())
@@ -201,6 +201,8 @@ def _place(store: "RunStore", run: str, aside: Path, job: dict[str, Any]) -> boo
             made.write_status(State.DONE, finished=job["created"], artefacts=made.hash_model())
             publish(aside, folder.path)
             return False
+        if folder.is_lost():  # the id says that it was this one
+            storage.write_json(folder.job, job)
         if not folder.is_imported():
             raise RunError(f"{folder.path} is in the way, and damaged: remove it first.")
         if not folder.damaged():

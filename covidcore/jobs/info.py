@@ -100,7 +100,7 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
         dataset=job["dataset"],
         dataset_name=str(job.get("dataset_name", "")),
         phase=live.get("phase", "starting" if state is State.RUNNING else ""),
-        epoch=int(live.get("epoch", folder.epochs_done())),
+        epoch=_epoch(folder, status, state, live),
         epochs=0 if imported else recipe["epochs"],
         step=int(live.get("step", 0)),
         steps=int(live.get("steps", 0)),
@@ -116,6 +116,12 @@ def describe(folder: RunFolder, state: State) -> RunInfo:
     )
 
 
+def _epoch(folder: RunFolder, status: dict[str, Any], state: State, live: dict[str, Any]) -> int:
+    """Epochs begun or done; a finished run has them in its status, whatever became of its files."""
+    done = status.get("epoch") if state is State.DONE else None
+    return int(live["epoch"] if "epoch" in live else done or folder.epochs_done())
+
+
 def _last_event(folder: RunFolder) -> dict[str, Any]:
     """The newest progress line; those of an attempt before this one do not count."""
     for event in reversed(folder.events()):
@@ -129,12 +135,15 @@ def _last_event(folder: RunFolder) -> dict[str, Any]:
 def _seconds(status: dict[str, Any], state: State) -> float | None:
     if "started" not in status:
         return None
+    measured = status.get("seconds")
+    if state.ended and isinstance(measured, int | float):
+        return float(measured)  # by a clock that nobody sets
     end = status.get("finished") or (now() if state is State.RUNNING else None)
     if end is None:
         return None
     try:
         began = datetime.fromisoformat(status["started"])
-        return (datetime.fromisoformat(end) - began).total_seconds()
+        return max(0.0, (datetime.fromisoformat(end) - began).total_seconds())
     except (TypeError, ValueError):  # a damaged status; it must not hide the other runs
         return None
 

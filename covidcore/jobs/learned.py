@@ -1,13 +1,12 @@
 """What finished runs of this machine say about the cost of the next one: read from their logs."""
 
 import functools
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.errors import CovidcoreError, DataError
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.rates import Rates, cost_key, machine
@@ -132,7 +131,7 @@ def _last_attempt(log: Path) -> list[dict[str, Any]]:
         for line in lines:
             if not line.startswith("{"):
                 continue
-            event = json.loads(line)
+            event = sealed.parse(line.rstrip("\n").encode())
             if event.get("event") == "start":
                 found = [event]
             elif event.get("event") == "epoch" or (

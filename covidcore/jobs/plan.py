@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from covidcore.config import Settings
 from covidcore.data.audit_leaks import SplitSettings, deal
 from covidcore.data.index import Dataset
 from covidcore.data.known import like
 from covidcore.data.split import SPLITS, digest
+from covidcore.errors import RunError
+from covidcore.jobs.folder import RunFolder, now
 from covidcore.model.weights import Weights, known_images, resolve
 from covidcore.training.recipe import Recipe, run_key
 
@@ -32,6 +34,20 @@ class Plan:
     weights: Weights
     known: dict[str, int] | None = None
     """How many images of each set the weights were trained on, where they say on what that was."""
+
+    def job(self, dataset: Dataset, name: str) -> dict[str, Any]:
+        """What is written down of the run in its job file."""
+        return {
+            "recipe": self.recipe.to_json(),
+            "dataset": dataset.fingerprint,
+            "dataset_name": dataset.name,
+            "classes": list(dataset.classes),
+            "split": digest(self.split),
+            "weights": self.weights.to_json(),
+            "known": self.known,
+            "name": name or f"{self.recipe.in_words()} on {dataset.name}",
+            "created": now(),
+        }
 
 
 def plan_runs(recipes: Sequence[Recipe], dataset: Dataset, settings: Settings) -> list[Plan]:
@@ -69,6 +85,27 @@ def plan_split(recipe: Recipe, dataset: Dataset, weights: Weights | None = None)
     if weights is not None and weights.known and recipe.known_images == "train":
         seen = _seen(dataset, weights)
     return deal(dataset, chosen, seen).drop(columns="source")
+
+
+def read_split(folder: RunFolder) -> "pd.DataFrame":
+    """Who is in which set of a run, from its ``split.csv``.
+
+    Raises: RunError where that is missing, or not what the run's id stands for.
+    """
+    import pandas as pd
+
+    dealt = folder.read_job()["split"]
+    try:
+        table = pd.read_csv(folder.split, dtype=str, keep_default_na=False)
+        whole = digest(table) == dealt and folder.is_as_left(folder.split)
+    except (OSError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        raise RunError(
+            f"The run {folder.run} has lost who is in which set: its split.csv is missing or "
+            "damaged. Resume the run, which writes it anew."
+        )
+    return table
 
 
 def _known(table: "pd.DataFrame", dataset: Dataset, weights: Weights) -> dict[str, int] | None:

@@ -1,7 +1,6 @@
 """What a worker says while it works: one JSON object a line on standard output, its log."""
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.jobs.folder import RunFolder, State, now
 from covidcore.jobs.rates import machine
 
@@ -92,7 +91,8 @@ class Reporter:
 
     def _write(self, event: str, **values: Any) -> None:
         if not self._quiet:
-            self._say(json.dumps(storage.plain({"event": event, "time": now(), **values})) + "\n")
+            told = storage.plain({"event": event, "time": now(), **values})
+            self._say(sealed.json_line(told) + "\n")
 
     @staticmethod
     def _say(text: str) -> None:

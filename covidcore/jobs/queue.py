@@ -115,9 +115,15 @@ class Queue:
         attempt = folder.attempt() + 1
         folder.cancel_file.unlink(missing_ok=True)
         moment = now()
-        order = f"{moment} {folder.run}"  # no two alike, so that they can be exchanged
+        order = f"{self._last_in_line(moment)} {folder.run}"  # no two alike, for they are exchanged
         waiting = {"submitted": moment, "order": order, "attempt": attempt, "message": ""}
         storage.write_json(folder.status_file, {"state": State.QUEUED.value, **waiting})
+
+    def _last_in_line(self, moment: str) -> str:
+        """This moment, or one later than those of all who wait: a clock may be set back."""
+        latest = max((str(one.status().get("order")) for one in self.waiting()), default="")
+        before = latest.partition(" ")[0]
+        return f"{before}+" if before >= moment else moment
 
     def waiting(self, look: Look | None = None) -> list[RunFolder]:
         """Runs that wait on this machine, in the order in which they will start."""
@@ -253,16 +259,26 @@ class Queue:
         Raises: DataError where the home can not be written to.
         """
         path: Path = self.folder / f".{name}.lock"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path)
-            lock.acquire()
-        except OSError as error:
-            raise DataError(f"{self.folder} can not be written to: {error.strerror}.") from error
-        try:
-            yield
-        finally:
-            lock.release()
+        with _turn(str(path)):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock = FileLock(path)
+                lock.acquire()
+            except OSError as error:
+                reason = f"{self.folder} can not be written to: {error.strerror}."
+                raise DataError(reason) from error
+            try:
+                yield
+            finally:
+                lock.release()
+
+
+_turns: dict[str, threading.Lock] = {}
+
+
+def _turn(path: str) -> threading.Lock:
+    """Of the threads of this process, a server's sessions: who waits for a file only polls it."""
+    return _turns.setdefault(path, threading.Lock())
 
 
 def _output(folder: RunFolder, runner: Runner) -> str:

@@ -141,7 +141,8 @@ class RateFile:
 
     def _since(self, key: str) -> float:
         when = self._mine()["asked"].get(key)
-        return time.time() - when if isinstance(when, int | float) else math.inf
+        age = time.time() - when if isinstance(when, int | float) else math.inf
+        return age if age >= 0 else math.inf  # the clock was set back: nobody knows how long ago
 
     def _mine(self) -> dict[str, dict[str, Any]]:
         mine = self._read().get(machine())

@@ -1,6 +1,7 @@
 """Runs that go: one that somebody removes, and old ones of a demo's visitors."""
 
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from covidcore.errors import RunError
@@ -19,10 +20,28 @@ def remove(queue: Queue, folder: RunFolder) -> None:
     with queue.locked():
         if queue.state(folder) is State.RUNNING:
             raise RunError(f"The run {folder.run} is running: cancel it first.")
+        for left in queue.folder.glob(".removed-*"):  # of removals that were cut short
+            shutil.rmtree(left, ignore_errors=True)
         aside = queue.folder / f".removed-{folder.run}"
-        shutil.rmtree(aside, ignore_errors=True)  # of a removal that was cut short
         folder.path.rename(aside)  # gone for every reader at once
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def lost_runs(queue: Queue, prefix: str) -> list[RunFolder]:
+    """Folders whose name begins so, and which do not say which run they are."""
+    found = (RunFolder(path) for path in sorted(queue.folder.glob("[!.]*")))
+    return [folder for folder in found if folder.run.startswith(prefix) and folder.is_lost()]
+
+
+def lost_in_words(runs: Sequence[str]) -> str:
+    """A sentence on runs that are in no list, and the way out; there is at least one."""
+    one = len(runs) == 1
+    return (
+        f"{'A run is' if one else f'{len(runs):,} runs are'} damaged and not listed "
+        f"({', '.join(runs)}): job.json, which says what {'it was' if one else 'they were'}, is "
+        "missing or damaged. Submit the same recipe on the same dataset again (or import the same "
+        f"model), which finds all that is there; or remove {'it' if one else 'them'}."
+    )
 
 
 def _job(folder: RunFolder) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Knows no torch: the app and the command line use it at little cost. Whoever asks
 also starts the next queued run, so that no service is needed.
 """
 
-import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,14 @@ from covidcore.data.known import in_words
 from covidcore.data.split import digest
 from covidcore.errors import RunError
 from covidcore.evaluation.operating import OperatingPoint
-from covidcore.jobs import thresholds
+from covidcore.jobs import history, thresholds
 from covidcore.jobs.demo import Rules, Visitor
-from covidcore.jobs.folder import RunFolder, State, now
+from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.info import RunInfo, describe
 from covidcore.jobs.models import check_tested, recipe_of
-from covidcore.jobs.plan import Plan, plan_runs, plan_split
+from covidcore.jobs.plan import Plan, plan_runs, plan_split, read_split
 from covidcore.jobs.queue import Queue
-from covidcore.jobs.removal import make_room, remove
+from covidcore.jobs.removal import lost_runs, make_room, remove
 from covidcore.jobs.space import check_space
 from covidcore.model.at_hand import at_hand
 from covidcore.training.recipe import Recipe, run_key
@@ -54,6 +53,8 @@ class RunStore:
     def __init__(self, settings: Settings, visitor: Visitor | None = None) -> None:
         self.settings, self.rules = settings, Rules(settings, visitor)
         self.queue = Queue(settings, indexed=True)
+        self.lost: Lines = []
+        """Runs that the last ``list`` could not read: their job file is missing or damaged."""
 
     def submit(self, recipe: Recipe, dataset: Dataset, name: str = "") -> Submission:
         """Ask for a result. The same recipe, data, split and weights are the same run.
@@ -76,7 +77,10 @@ class RunStore:
         note = " ".join(filter(None, (weights.note, in_words(plan.known))))
         self.rules.check_recipe(recipe, dataset.synthetic)
         folder = RunFolder(self.queue.folder / run)
+        job = plan.job(dataset, name)
         with self.queue.locked("submit"):
+            if folder.is_lost():  # the id says that it was this one
+                storage.write_json(folder.job, job | self.rules.terms())
             if folder.job.is_file():
                 state = self.queue.state(folder)
                 if state is State.DONE and not folder.damaged():
@@ -87,19 +91,7 @@ class RunStore:
             else:
                 make_room(self.queue, self.rules, folder)
                 check_space(recipe, len(dataset.index), self.settings.home)
-                job = {
-                    "recipe": recipe.to_json(),
-                    "dataset": dataset.fingerprint,
-                    "dataset_name": dataset.name,
-                    "classes": list(dataset.classes),
-                    "split": digest(plan.split),
-                    "weights": weights.to_json(),
-                    "known": plan.known,
-                    "name": name or f"{recipe.in_words()} on {dataset.name}",
-                    "created": now(),
-                    **self.rules.terms(),
-                }
-                self._create(folder, job, plan.split)
+                self._create(folder, job | self.rules.terms(), plan.split)
         self.queue.advance()
         return Submission(run, False, note)
 
@@ -118,12 +110,17 @@ class RunStore:
         return self.info(run) if RunFolder(self.queue.folder / run).job.is_file() else None
 
     def list(self) -> Infos:
-        """All runs, the newest first; hands over the next ones that may start."""
+        """All runs, the newest first; hands over the next ones that may start.
+
+        Those that are damaged beyond naming them are in ``lost`` instead.
+        """
         look = self.queue.advance()
-        infos = look.ended
+        infos, self.lost = look.ended, look.lost
         for folder in (*look.active, *look.unread):
-            with contextlib.suppress(RunError):  # damaged beyond naming it
+            try:
                 infos.append(describe(folder, self.queue.state(folder)))
+            except RunError:
+                self.lost.append(folder.run)
         return sorted(infos, key=lambda info: info.created, reverse=True)
 
     def info(self, run: str) -> RunInfo:
@@ -146,21 +143,15 @@ class RunStore:
             from covidcore.jobs.imports import own_model
 
             return own_model(self)
-        found = self.queue.folders(prefix)
+        found = self.queue.folders(prefix) or lost_runs(self.queue, prefix)
         if len(found) != 1 or not prefix:
             what = "There is no run" if not found else "There is more than one run"
             raise RunError(f"{what} whose id begins with “{prefix[:_LONGEST]}”. “runs” lists them.")
         return found[0].run
 
     def history(self, run: str) -> "pd.DataFrame":
-        """One row an epoch: epoch, losses, accuracies, learning_rate."""
-        import pandas as pd
-
-        columns = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-        try:
-            return pd.read_csv(self._folder(run).history)
-        except (OSError, ValueError):
-            return pd.DataFrame(columns=[*columns, "learning_rate"])
+        """One row an epoch: epoch, losses, accuracies, learning_rate; damaged rows are left out."""
+        return history.read(self._folder(run).history)
 
     def log_tail(self, run: str, lines: int = 20) -> Lines:
         """The last lines of the worker's log."""
@@ -182,10 +173,11 @@ class RunStore:
         return self._folder(run).status()
 
     def split(self, run: str) -> "pd.DataFrame":
-        """Which image is in which set."""
-        import pandas as pd
+        """Which image is in which set.
 
-        return pd.read_csv(self._folder(run).split, dtype=str, keep_default_na=False)
+        Raises: RunError where the file is missing or damaged.
+        """
+        return read_split(self._folder(run))
 
     def evaluation(self, run: str) -> dict[str, Any]:
         """The figures on the test images, as the contract's ``evaluate`` has them.
@@ -258,12 +250,13 @@ class RunStore:
         self.queue.move(self._folder(run), places)
 
     def remove(self, run: str) -> None:
-        """Delete a run and all its files.
+        """Delete a run and all its files, damaged or not.
 
         Raises: RunError where it is running.
         """
         self.rules.refuse("no run is removed here")
-        remove(self.queue, self._folder(run))
+        lost = any(folder.run == run for folder in lost_runs(self.queue, run))
+        remove(self.queue, RunFolder(self.queue.folder / run) if lost else self._folder(run))
 
     def advance(self) -> None:
         """Hand over the runs that may start now."""

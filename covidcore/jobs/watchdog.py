@@ -7,17 +7,27 @@ checkpoint.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 
 from covidcore.errors import RunError, Stopped
 from covidcore.failpoints import reach
+from covidcore.jobs.causes import LOCK_GONE
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.wording import duration
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 1.2
+
+
+def _identity(folder: RunFolder) -> int | None:
+    """Which file the run's lock is; None where there is none."""
+    try:
+        return folder.lock.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 class Terminated(Stopped):
@@ -41,6 +51,7 @@ class Watchdog:
         self._until = None if seconds is None else time.monotonic() + seconds
         self._too_long = f"The run was ended: it may take {duration(seconds)} here."
         self._folder, self._give_up = folder, give_up
+        self._lock = _identity(folder)
         self._ending = threading.Lock()
         self._terminated = threading.Event()
 
@@ -78,6 +89,12 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not (self._folder.stop_requested() or self.late):
+            if self._ending.locked():
+                return  # the worker writes its end itself
+            if self._lock is not None and _identity(self._folder) != self._lock:
+                # Whoever looks takes the run for interrupted now, and may start another worker.
+                sys.stderr.write(f"{LOCK_GONE}\n")
+                os._exit(1)
             if self._terminated.wait(_POLL_SECONDS):
                 break
         threading.Event().wait(_PATIENCE_SECONDS)

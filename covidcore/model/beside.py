@@ -4,11 +4,11 @@ Beside a plain file that is a JSON of the same name, with mean and std. A checkp
 has its contract, which says those too, and on which images the weights were trained.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from covidcore import sealed
 from covidcore.errors import WeightsError
 
 _CHECKPOINT, _CONTRACT = "best.safetensors", "contract.json"
@@ -43,7 +43,7 @@ def stated_in(path: Path) -> tuple[Path, Path]:
 
 def _read(file: Path, parts: Any) -> About:
     try:
-        said, known = parts(json.loads(file.read_text("utf-8")))
+        said, known = parts(sealed.parse(file.read_bytes()))
         mean, std = (tuple(float(v) for v in said[key]) for key in ("mean", "std"))
         if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, (*mean, *std))):
             raise ValueError("three numbers each")

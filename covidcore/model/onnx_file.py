@@ -7,6 +7,7 @@ JSON, in a file of the same name with ``.json`` behind it.
 
 import contextlib
 import io
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -49,7 +50,8 @@ def write(folder: Path, to: Path) -> dict[str, Any]:
             f"ONNX Runtime does not say to the golden inputs what torch says (a logit differs by "
             f"{worst:.2g}; at most {TOLERANCE:g} is let pass): the file was not written."
         )
-    storage.write_json(to.with_name(f"{to.name}.json"), about)
+    text = json.dumps(storage.plain(about), indent=1, ensure_ascii=False)
+    storage.write_text(to.with_name(f"{to.name}.json"), f"{text}\n")
     storage.write_bytes(to, data)
     return {"bytes": len(data), "difference": worst, "golden": len(asked)}
 

@@ -173,7 +173,8 @@ def _failed(arch: str, settings: Settings) -> Path:
 def lately_failed(arch: str, settings: Settings) -> bool:
     """Whether ImageNet's weights could not be fetched a short while ago; it is not tried again."""
     try:
-        return time.time() - _failed(arch, settings).stat().st_mtime < _RETRY_SECONDS
+        age = time.time() - _failed(arch, settings).stat().st_mtime
+        return 0 <= age < _RETRY_SECONDS  # below 0: the clock was set back
     except OSError:
         return False
 

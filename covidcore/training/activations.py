@@ -5,23 +5,24 @@ the input's size, the number format and the variant (0: the image as it is; 1, 2
 ``augment``), and on nothing else: so runs, folds and sweeps share it.
 """
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import nn
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.model.preprocess import Preprocessing, normalise
 from covidcore.training.augment import augment
 from covidcore.training.loop import seeded
 from covidcore.training.precision import autocast, device, on_device
-from covidcore.training.stored import FrozenName, is_whole
+from covidcore.training.stored import FrozenName, is_as_written
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def activations(
     path = frozen.name.path(variant, fingerprint, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not is_whole(path):
+        if not is_as_written(path):
             storage.sweep(path)
             _compute(frozen, pixels, variant, path, progress)
     stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -98,9 +99,22 @@ def _compute(
             if start == 0:
                 shape = (len(pixels), *array.shape[1:])
                 header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(out, header)
+                sums = _begin(out, header)
                 # Space first: a full disk is one clear error now and not half a file later.
-                storage.reserve(out, path.parent, math.prod(shape) * 2)
-            out.write(array.tobytes())
+                room = math.prod(shape) * 2 + sealed.size_of_sums(len(pixels))
+                storage.reserve(out, path.parent, room)
+            for row in array:
+                data = row.tobytes()
+                out.write(data)
+                sums.add(data)
             if progress:
                 progress(min(start + _BATCH, len(pixels)), len(pixels))
+        out.write(bytes(sums))
+
+
+def _begin(out: IO[bytes], header: dict[str, Any]) -> sealed.Sums:
+    """Write the header; what its check sums begin with."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, header)
+    out.write(head.getvalue())
+    return sealed.Sums(head.getvalue())

@@ -4,12 +4,14 @@
 """
 
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from covidcore import storage
+from covidcore import sealed, storage
 from covidcore.data.index import dataset_folder
 from covidcore.model.preprocess import Preprocessing
 
@@ -44,10 +46,36 @@ class FrozenName:
 
 def is_whole(path: Path) -> bool:
     """Whether the file is as long as its header says; a map over less would end the process."""
+    shape = _shape(path)
+    if shape is None:
+        return False
+    return shape.size == shape.header + shape.data + sealed.size_of_sums(shape.rows)
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether every byte is what was written, too; reads all of it, once a process."""
+    shape = _shape(path)
+    if shape is None:
+        return False
+    return sealed.is_whole(path, shape.header, shape.rows, shape.data // max(1, shape.rows))
+
+
+class _Shape(NamedTuple):
+    """Of an array file: bytes of its header, of its data and of all of it; its rows."""
+
+    header: int
+    data: int
+    size: int
+    rows: int
+
+
+def _shape(path: Path) -> _Shape | None:
     try:
         with path.open("rb") as file:
             np.lib.format.read_magic(file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            return path.stat().st_size == file.tell() + math.prod(shape) * dtype.itemsize
-    except (OSError, ValueError):
-        return False
+            size = os.fstat(file.fileno()).st_size
+            data = math.prod(shape) * dtype.itemsize
+            return _Shape(file.tell(), data, size, shape[0] if shape else 0)
+    except Exception:  # a damaged header makes its parser raise of many kinds
+        return None

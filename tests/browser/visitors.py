@@ -4,6 +4,7 @@ Needs websockets and streamlit's own messages; a session opens a page, sends fil
 """
 
 import asyncio
+import contextlib
 import http.client
 import re
 import uuid
@@ -39,6 +40,8 @@ class Visitor:
         self.port, self.session = port, ""
         self._cookie = self._token = ""
         self._page = ""
+        self.sent: FileURLs | None = None
+        """Where the file lies that was sent last."""
         self.heard: list[bytes] = []
         """Every message of the server, as it came."""
 
@@ -96,8 +99,11 @@ class Visitor:
                 break
         status = await asyncio.to_thread(self.put, urls.upload_url, name, data)
         assert status == 204, f"the upload was answered with {status}"
-        self.sent = urls
-        return await self.give(uploader, urls, name, len(data))
+        earlier, self.sent = self.sent, urls
+        seen = await self.give(uploader, urls, name, len(data))
+        if earlier:  # as a browser does where a file is taken off the list
+            await asyncio.to_thread(self._ask, "DELETE", earlier.delete_url)
+        return seen
 
     async def give(self, uploader: str, urls: FileURLs, name: str, size: int) -> Seen:
         """Say that a file is on an uploader's list, whoever sent it."""
@@ -117,17 +123,27 @@ class Visitor:
             "Content-Type: image/png\r\n\r\n"
         )
         body = head.encode() + data + f"\r\n--{mark}--\r\n".encode()
+        return self._ask("PUT", url, body, f"multipart/form-data; boundary={mark}")
+
+    def _ask(self, method: str, url: str, body: bytes = b"", kind: str = "") -> int:
+        """The status of the answer, also where the server had enough before it had all.
+
+        0 where it hung up, and its words were lost with the connection.
+        """
         asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={mark}",
-            "X-Xsrftoken": self._token,
-            "Cookie": self._cookie,
-        }
-        asked.request("PUT", url, body, headers)
-        answer = asked.getresponse()
-        answer.read()
-        asked.close()
-        return answer.status
+        headers = {"X-Xsrftoken": self._token, "Cookie": self._cookie}
+        if kind:
+            headers["Content-Type"] = kind
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            asked.request(method, url, body, headers)
+        try:
+            answer = asked.getresponse()
+            answer.read()
+            return answer.status
+        except (ConnectionError, http.client.HTTPException):
+            return 0
+        finally:
+            asked.close()
 
     async def _run(self, state: ClientState) -> Seen:
         request = BackMsg()

@@ -303,7 +303,8 @@ def test_a_disk_without_room(
     finally:
         os.environ.clear()
         os.environ.update(before)
-    assert "and the disk has 0.0 GB left" in state("kaggle", settings).message
+    assert "and the disk of " in (said := state("kaggle", settings).message)
+    assert " has 0.0 GB left" in said
 
 
 def test_the_demo_downloads_nothing(home: Path) -> None:

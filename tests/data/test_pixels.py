@@ -106,6 +106,14 @@ def test_an_image_that_is_gone_since_the_scan(dataset: Dataset, home: Path) -> N
     assert names(kept(dataset, home)) <= LEFT
 
 
+def test_an_image_that_can_not_be_read_any_more(dataset: Dataset, home: Path) -> None:
+    (dataset.root / "a/a-1.png").unlink()
+    (dataset.root / "a/a-1.png").symlink_to("a-1.png")
+    with pytest.raises(DataError, match=r"^a/a-1\.png can not be read any more \(Too many levels"):
+        pixel_array(dataset, 32, home)
+    assert names(kept(dataset, home)) <= LEFT
+
+
 def test_an_interrupt_leaves_nothing(dataset: Dataset, home: Path) -> None:
     def stop(done: int, total: int) -> None:
         if done == 4:

@@ -18,6 +18,10 @@ from tests.runs import Trained, trained, write_run
 __all__ = ["dataset", "store"]  # fixtures
 
 
+ODD = 'it\'s “a” "home"\nwith $(echo) `two` lines; & * ? [x] {y} %41 #z \\ Ünïcode '
+"""A folder's name."""
+
+
 @dataclass
 class Saboteur:
     """Harms the programs that are started from here on (see ``saboteur/sitecustomize.py``)."""
@@ -38,6 +42,12 @@ class Saboteur:
     def reached(self) -> list[str]:
         """The moments at which harm was done."""
         return self.record.read_text().splitlines() if self.record.exists() else []
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home in an odd place: what holds here holds anywhere."""
+    return tmp_path / ODD
 
 
 @pytest.fixture

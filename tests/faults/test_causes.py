@@ -1,6 +1,5 @@
 """Each way in which a run fails or dies has its sentence, and the run can go on."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from covidcore import storage
 from covidcore.data.index import Dataset, dataset_folder, scan
 from covidcore.jobs.causes import NO_MEMORY
 from covidcore.jobs.folder import RunFolder, State
@@ -180,4 +180,4 @@ def test_a_run_that_is_not_done_shows_no_figures(
     assert assert_whole(store, run, (State.INTERRUPTED,))
     assert_same_results(store.path(run), whole.folder)
     assert store.info(run).accuracy is None
-    assert json.loads((store.path(run) / "status.json").read_text()).get("artefacts") is None
+    assert storage.read_json(store.path(run) / "status.json").get("artefacts") is None

@@ -1,21 +1,29 @@
 """A full disk: told before a run, and in the middle of one a sentence; then it goes on."""
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from covidcore.config import Settings
-from covidcore.data.index import Dataset
-from covidcore.errors import DataError
+from covidcore.data.index import Dataset, scan
+from covidcore.data.means import pixel_statistics
+from covidcore.data.pixels import pixel_array
+from covidcore.data.sources import resolve
+from covidcore.errors import CovidcoreError, DataError
+from covidcore.evaluation.operating import OperatingPoint
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
+from tests.data.zips import zip_folder
 from tests.faults.conftest import Saboteur
-from tests.faults.wholeness import TINY, assert_whole, remains
+from tests.faults.wholeness import TINY, assert_readable, assert_whole, remains
+from tests.once import scanned
 from tests.runs import Trained, assert_same_results, wait_for_end, wait_until
 
 ROOMY = 320 << 20
@@ -114,3 +122,70 @@ def test_a_disk_that_is_too_small_is_told_before_the_run(
         store.submit(TINY, dataset)
     assert store.list() == []
     assert not remains(settings.home)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something that an app does and that writes."""
+
+    prepare: Callable[[Settings, Path], Any]
+    do: Callable[[Settings, Any], Any]
+
+
+def an_archive(settings: Settings, phantoms: Path) -> Path:
+    settings.home.mkdir()
+    return zip_folder(phantoms, settings.home.parent / "phantoms.zip")
+
+
+def a_run(settings: Settings, phantoms: Path) -> RunStore:
+    store = RunStore(replace(settings, slots=0))
+    store.submit(TINY, scanned(phantoms, settings.home))
+    return store
+
+
+DEEDS = {
+    "import": Deed(an_archive, lambda settings, file: resolve(str(file), settings).fingerprint),
+    "index": Deed(
+        lambda settings, phantoms: phantoms,
+        lambda settings, phantoms: scan(phantoms, settings.home).fingerprint,
+    ),
+    "pixel cache": Deed(
+        lambda settings, phantoms: scanned(phantoms, settings.home),
+        lambda settings, dataset: pixel_array(dataset, 64, settings.home).tobytes(),
+    ),
+    "statistics": Deed(
+        lambda settings, phantoms: scanned(phantoms, settings.home),
+        lambda settings, dataset: pixel_statistics(dataset, settings.home).mean.tobytes(),
+    ),
+    "queue": Deed(a_run, lambda settings, store: [store.move(store.waiting()[0], 1), store.list()]),
+    "operating point": Deed(
+        a_run, lambda settings, store: store.save_operating(store.waiting()[0], OperatingPoint())
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEEDS)
+def test_whatever_an_app_does_on_a_full_disk_is_a_sentence_and_works_when_there_is_room(
+    disk: Disk, settings: Settings, phantoms: Path, name: str
+) -> None:
+    deed = DEEDS[name]
+    given, failed = deed.prepare(settings, phantoms), 0
+    for pages in (0, 1, 2, 5, 12, 30, 80, 200):
+        used = os.statvfs(disk.path)
+        disk.resize((max(used.f_blocks - used.f_bfree, 8) + pages) * used.f_frsize)
+        try:
+            deed.do(settings, given)
+        except CovidcoreError as error:
+            failed += 1
+            assert str(disk.path) in str(error), error
+            assert re.search(r"No space left on device|[\d.]+ MB left: make room", str(error)), (
+                error
+            )
+            assert str(error).endswith(".")
+        assert_readable(disk.path)
+        left = [path for path in remains(disk.path) if not path.name.endswith(".lock")]
+        assert not left, pages
+    assert failed or name == "queue", "the disk was never full"
+    disk.resize(ROOMY)
+    found = deed.do(settings, given)
+    assert found == deed.do(settings, given)

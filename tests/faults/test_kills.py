@@ -3,6 +3,7 @@
 import collections
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from covidcore.data.index import Dataset
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
 from tests.conftest import ROOT
+from tests.faults.app_campaign import WHO, AppCampaign
 from tests.faults.campaign import Campaign
 from tests.faults.conftest import Saboteur
 from tests.faults.wholeness import TINY, assert_readable, assert_whole, remains
@@ -27,6 +29,18 @@ def test_25_kills_at_random_moments(store: RunStore, dataset: Dataset, whole: Tr
     campaign.finish()
     assert places.total() == 25
     assert len(places) > 4, places  # else the moments were not spread over its life
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1200)
+def test_12_kills_of_the_app_its_worker_or_both(
+    whole: Trained, phantoms: Path, tmp_path: Path
+) -> None:
+    """On the way from an archive to a finished run."""
+    campaign = AppCampaign.of(whole, phantoms, tmp_path, TINY)
+    struck = list(campaign.kills(12, seed=5))
+    assert {who for who, _ in struck} == set(WHO), struck
+    assert len({at for _, at in struck}) > 2, struck
 
 
 @pytest.mark.campaign

@@ -10,6 +10,7 @@ import pandas as pd
 from safetensors.numpy import load as load_tensors
 
 from covidcore.data.index import dataset_folder
+from covidcore.data.layout import LEFT_OUT
 from covidcore.errors import RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
@@ -66,7 +67,8 @@ def assert_readable(folder: Path) -> None:
 
 def remains(folder: Path) -> list[Path]:
     """What killed workers were writing; an aside of the status is kept for a minute."""
-    return [path for path in folder.rglob(".*-*") if not path.name.startswith(".status")]
+    stay = (".status", LEFT_OUT)
+    return [path for path in folder.rglob(".*-*") if not path.name.startswith(stay)]
 
 
 def assert_whole(store: RunStore, run: str, ended: tuple[State, ...]) -> State:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from covidcore import storage
 from covidcore.data.decode import decode
 from covidcore.data.phantoms import PhantomSpec
 from covidcore.errors import CheckpointError
@@ -47,7 +48,7 @@ def strict(predictor: Predictor, threshold: float) -> Predictor:
 def test_a_threshold_from_validation_images_is_stated_in_the_contract(
     finished: Trained, predictor: Predictor
 ) -> None:
-    stated = json.loads((finished.folder / "contract.json").read_text())["gate"]
+    stated = storage.read_json(finished.folder / "contract.json")["gate"]
     assert predictor.known is not None and predictor.missing == ""
     assert stated["percentile"] == 99
     assert stated["feature_threshold"] == pytest.approx(predictor.known.features.threshold)
@@ -157,7 +158,7 @@ def test_a_run_of_an_earlier_version_opens_and_says_what_is_missing(
 ) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "run")
     (folder / familiar.FILE).unlink()
-    values = json.loads((folder / "contract.json").read_text())
+    values = storage.read_json(folder / "contract.json")
     del values["gate"], values["golden"]
     (folder / "contract.json").write_text(json.dumps({**values, "format": 1}))
     old = Predictor.open(folder)

@@ -47,7 +47,7 @@ def write(folder: Path, seed: int = 1, **facts: Any) -> Path:
 
 def with_contract(folder: Path, **changes: Any) -> None:
     path = folder / "contract.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**storage.read_json(path), **changes}))
 
 
 def with_tensors(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -69,5 +69,5 @@ def with_gate(folder: Path, **arrays: np.ndarray) -> None:
     path = folder / "familiar.safetensors"
     changed = {name.replace("__", "."): array for name, array in arrays.items()}
     save_arrays({**load_file(path), **changed}, path)
-    gate = json.loads((folder / "contract.json").read_text())["gate"]
+    gate = storage.read_json(folder / "contract.json")["gate"]
     with_contract(folder, gate={**gate, "sha256": storage.sha256_file(path)})

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.errors import DataError
 from covidcore.inference.predictor import Predictor
 from covidcore.jobs import alike
 from covidcore.jobs.store import RunStore
+from tests.edited import edit
 from tests.runs import Trained, trained
 
 
@@ -71,9 +73,7 @@ def test_of_another_checkpoint_nothing_is_known(
 ) -> None:
     search(store, finished.run, predictor)
     contract = store.path(finished.run) / "contract.json"
-    text = contract.read_text("utf-8")
-    digest = text.partition('"sha256": "')[2][:64]
-    contract.write_text(text.replace(digest, "0" * 64), "utf-8")
+    edit(contract, storage.read_json(contract)["sha256"], "0" * 64)
     assert alike.known(store, finished.run) is None
 
 
@@ -84,8 +84,7 @@ def test_images_that_are_gone_are_a_sentence(
     for array in folder.glob("*/pixels-*"):
         array.unlink()
     about = next(folder.glob("*/dataset.json"))
-    moved = about.read_text("utf-8").replace(str(finished.dataset.root), "/nowhere")
-    about.write_text(moved, "utf-8")
+    edit(about, str(finished.dataset.root), "/nowhere")
     one = alike.Search(store, finished.run, predictor)
     with pytest.raises(DataError, match="can not be read any more"):
         one.look(one.chunks[0])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.errors import RunError
 from covidcore.jobs.folder import State
@@ -83,7 +84,7 @@ def test_a_run_of_an_earlier_version_is_whole_without_the_newer_files(
     store: RunStore, whole: Trained
 ) -> None:
     folder = store.path(whole.run)
-    status = json.loads((folder / "status.json").read_text())
+    status = storage.read_json(folder / "status.json")
     del status["artefacts"]["familiar.safetensors"]
     (folder / "status.json").write_text(json.dumps(status))
     (folder / "familiar.safetensors").unlink()

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from covidcore import sealed, storage
 from covidcore.config import Settings
 from covidcore.errors import RunError
 from covidcore.jobs import catalogue
@@ -175,11 +176,16 @@ def test_removed_runs_are_forgotten(store: RunStore) -> None:
     assert listed(store)[RUNS[3]].message == "Another one."
 
 
+def with_accuracy(file: Path, accuracy: float) -> bytes:
+    """A status as a worker would have written it."""
+    return sealed.json_bytes({**storage.read_json(file), "accuracy": accuracy})
+
+
 def replaced(file: Path) -> None:
     """Same size, same time of change, another file."""
     before = file.stat()
     other = file.with_name("other")
-    other.write_text(file.read_text().replace("0.90", "0.10"))
+    other.write_bytes(with_accuracy(file, 0.101))
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
     other.rename(file)
 
@@ -187,14 +193,14 @@ def replaced(file: Path) -> None:
 def edited(file: Path) -> None:
     """Same size, same file, another time of change."""
     before = file.stat()
-    file.write_text(file.read_text().replace("0.90", "0.10"))
+    file.write_bytes(with_accuracy(file, 0.101))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
 
 
 def resized(file: Path) -> None:
     """Same file, same time of change, another size."""
     before = file.stat()
-    file.write_text(file.read_text().replace("0.90", "0.100"))
+    file.write_bytes(with_accuracy(file, 0.1001))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from covidcore.errors import CovidcoreError, DataError, RunError
 from covidcore.jobs.causes import (
+    LOCK_GONE,
     NO_MEMORY,
     NO_ROOM,
     in_words,
@@ -104,6 +105,7 @@ def test_a_vanished_worker() -> None:
         "The worker crashed (none_dealloc): the log says more."
     )
     assert of_a_vanished_worker([START, bus, START]) == said_nothing  # of an earlier attempt
+    assert of_a_vanished_worker([START, LOCK_GONE]) == f"{LOCK_GONE} The run can be resumed."
     full = "covidcore.errors.DataError: /h/status.json could not be written: No space left on "
     assert of_a_vanished_worker([START, full + "device."]) == (
         f"The worker ended because its disk was full. {NO_ROOM}"

@@ -20,6 +20,7 @@ import pytest
 from safetensors import safe_open
 from streamlit.testing.v1 import AppTest
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import Dataset
 from covidcore.doctor import examine
@@ -253,7 +254,7 @@ def hand_over_again(store: RunStore, folder: RunFolder) -> None:
     """What an app that was killed between handing over and writing it down leads to."""
     command = shlex.join(worker_command(folder))
     assert worker_pid(folder.path) in [pid for pid, line in processes() if line == command]
-    key = json.loads(folder.handover.read_text())["key"]
+    key = storage.read_json(folder.handover)["key"]
     again = store.queue.runner.submit(folder)
     assert again == key or store.settings.runner == "local"
     assert store.info(folder.run).state is State.RUNNING

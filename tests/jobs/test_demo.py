@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data import audit_process
 from covidcore.data.audit import stored
@@ -148,7 +149,7 @@ def test_requests_are_counted_before_anything_is_made(full: Settings, dataset: D
 
 def old_run(home: Path, name: str, day: int, *, visitors: bool) -> RunFolder:
     folder = write_run(home, name, State.DONE)
-    job = json.loads(folder.job.read_text()) | {"created": f"2026-01-{day:02}"}
+    job = storage.read_json(folder.job) | {"created": f"2026-01-{day:02}"}
     folder.job.write_text(json.dumps(job | ({LIMIT: 300} if visitors else {})))
     return folder
 
@@ -167,7 +168,7 @@ def test_only_what_was_begun_here_is_gone_on_with(full: Settings) -> None:
     owners = write_run(full.home, "owners", State.FAILED)
     with pytest.raises(RunError, match="not gone on with"):
         store_of(full).resume("owners")
-    job = json.loads(owners.job.read_text())
+    job = storage.read_json(owners.job)
     owners.job.write_text(json.dumps(job | {LIMIT: 300}))
     mine = store_of(full)
     mine.resume("owners")

@@ -26,6 +26,7 @@ from covidcore.jobs.learned import learned
 from covidcore.jobs.rates import RateFile, Rates, cost_key, machine, reading_key
 from covidcore.model.weights import NONE
 from covidcore.training.recipe import PRESETS, Recipe
+from tests.edited import edit
 from tests.runs import LONG, SHORT, Trained
 
 RATES = Rates(
@@ -156,7 +157,7 @@ def test_rates_of_another_machine_are_not_used(home: Path) -> None:
     assert file.costs() == {"key": RATES}
     assert file.reading() == {"images": 0.5}
     path = home / "rates.json"
-    path.write_text(path.read_text().replace(machine(), "another"))
+    edit(path, machine(), "another")
     assert (file.costs(), file.reading()) == ({}, {})
     file.keep("key", RATES)
     assert set(storage.read_json(path)) == {"another", machine()}
@@ -270,7 +271,7 @@ def test_nothing_is_learnt_from_what_did_not_go_through(finished: Trained, tmp_p
     assert learned([copy("whole").path])
     copy("failed").write_status(State.FAILED)
     elsewhere = copy("elsewhere")
-    elsewhere.log.write_text(elsewhere.log.read_text().replace(machine(), "another"))
+    edit(elsewhere.log, machine(), "another")
     resumed = copy("resumed")
     lines = resumed.log.read_text().splitlines()
     resumed.log.write_text("\n".join(line for line in lines if '"epoch": 1,' not in line))

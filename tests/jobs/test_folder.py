@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.errors import RunError
 from covidcore.jobs.folder import Presence, RunFolder, State, derive_state
@@ -98,7 +99,7 @@ def test_looking_does_not_keep_a_worker_from_the_lock(folder: RunFolder) -> None
 def test_a_status_grows_and_is_replaced(folder: RunFolder) -> None:
     folder.write_status(State.RUNNING, started="now", message="")
     folder.write_status(State.FAILED, message="Out of luck.")
-    status = json.loads(folder.status_file.read_text())
+    status = storage.read_json(folder.status_file)
     assert status == {"state": "failed", "started": "now", "message": "Out of luck."}
 
 

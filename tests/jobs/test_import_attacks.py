@@ -1,7 +1,6 @@
 """What a stranger may send as a model: each is refused in a sentence, and nothing of it is kept."""
 
 import base64
-import json
 import os
 import pickle
 import re
@@ -15,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from covidcore import storage
 from covidcore.cli import main
 from covidcore.config import Settings
 from covidcore.errors import CovidcoreError, RunError
@@ -112,7 +112,7 @@ def other_weights(folder: Path) -> None:
 
 
 def golden_bomb(folder: Path) -> None:
-    golden = json.loads((folder / CONTRACT).read_text())["golden"]
+    golden = storage.read_json(folder / CONTRACT)["golden"]
     golden[0]["png"] = base64.b64encode(hostile.declaring(60_000, 60_000)).decode()
     with_contract(folder, golden=golden)
 
@@ -174,7 +174,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "temperature": (lambda f: with_contract(f, temperature=10**400), "is damaged"),
     "size": (
         lambda f: with_contract(
-            f, preprocessing={**json.loads((f / CONTRACT).read_text())["preprocessing"],
+            f, preprocessing={**storage.read_json(f / CONTRACT)["preprocessing"],
                               "image_size": 4096}
         ),
         "4,096 pixels a side",

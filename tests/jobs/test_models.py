@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from covidcore import storage
 from covidcore.cli import main
 from covidcore.config import Settings
 from covidcore.errors import DataError, RunError
@@ -81,7 +82,7 @@ def test_nothing_of_this_machine_goes_along(finished: Trained, sent: Path, tmp_p
     checkpoints.with_contract(folder, weights=weights)
     artefacts = {**store.status(finished.run)["artefacts"]}
     artefacts["contract.json"] = checkpoints.storage.sha256_file(folder / "contract.json")
-    status = json.loads((folder / "status.json").read_text())
+    status = storage.read_json(folder / "status.json")
     (folder / "status.json").write_text(json.dumps({**status, "artefacts": artefacts}))
     export_checkpoint(store, finished.run, tmp_path / "out.zip")
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:

@@ -1,7 +1,6 @@
 """Several processes train one run: as one would, through kills of any of them, and none is left."""
 
 import csv
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from covidcore import storage
 from covidcore.data.index import Dataset
 from covidcore.jobs import torchrun
 from covidcore.jobs.folder import RunFolder, State
@@ -58,7 +58,7 @@ def assert_same_curve(one: Path, other: Path, tolerance: float) -> None:
 
 
 def trained_with(folder: Path) -> dict[str, object]:
-    contract = json.loads((folder / "contract.json").read_text())
+    contract = storage.read_json(folder / "contract.json")
     found: dict[str, object] = contract["trained_with"]
     return found
 

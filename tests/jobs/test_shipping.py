@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.errors import RunError
 from covidcore.inference import familiar
@@ -69,7 +70,7 @@ def test_it_is_small_and_holds_no_picture_and_no_path(finished: Trained, shipped
 
 
 def test_its_contract_has_the_run_s_figures(finished: Trained, shipped: Path) -> None:
-    contract = json.loads((shipped / "contract.json").read_text())
+    contract = storage.read_json(shipped / "contract.json")
     figures = finished.store.evaluation(finished.run)
     assert contract["figures"]["accuracy_ci"] == list(figures["accuracy_ci"])
     assert contract["figures"]["confusion"] == figures["confusion"]

@@ -19,6 +19,7 @@ from covidcore.jobs.folder import State
 from covidcore.jobs.info import runs_as_json
 from covidcore.jobs.plan import plan_split
 from covidcore.jobs.store import RunStore
+from tests.edited import edit
 from tests.runs import (
     LONG,
     SHORT,
@@ -212,7 +213,7 @@ def test_what_vanished_or_was_tampered_with_fails_with_a_sentence(
     gone = replace(dataset, root=dataset.root / "elsewhere")
     about = store.settings.home / "datasets" / dataset.fingerprint / "dataset.json"
     told = about.read_text()
-    about.write_text(told.replace(str(dataset.root), str(gone.root)))
+    edit(about, str(dataset.root), str(gone.root))
     run = store.submit(SHORT, gone).run
     assert wait_for_end(store, run) is State.FAILED
     message = store.info(run).message
@@ -222,7 +223,7 @@ def test_what_vanished_or_was_tampered_with_fails_with_a_sentence(
 
     about.write_text(told)
     job = store.path(run) / "job.json"
-    job.write_text(job.read_text().replace(store.job(run)["split"], "0" * 64))
+    edit(job, store.job(run)["split"], "0" * 64)
     store.resume(run)
     assert wait_for_end(store, run) is State.FAILED
     assert "split.csv is damaged" in store.info(run).message

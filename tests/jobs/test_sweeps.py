@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from covidcore import storage
 from covidcore.data.index import Dataset
 from covidcore.errors import DataError, RecipeError, RunError, WeightsError
 from covidcore.jobs import sweeps as module
@@ -231,7 +232,7 @@ def test_files_that_are_no_sweeps_are_passed_over(still: RunStore, dataset: Data
     sweeps = Sweeps(still)
     sweep = sweeps.submit(SHORT, GRID, dataset)
     folder = still.settings.home / "sweeps"
-    whole = json.loads((folder / f"{sweep.id}.json").read_text())
+    whole = storage.read_json(folder / f"{sweep.id}.json")
     damaged = {
         "not": "{",
         "list": "[]",

@@ -26,7 +26,7 @@ def store(home: Path) -> RunStore:
 def finished(home: Path, run: str, wrong: int, split: str = "one", start: int = 0) -> None:
     """A finished run that is wrong on so many of 240 test images, from ``start`` on."""
     folder = write_run(home, run, State.DONE)
-    job = json.loads(folder.job.read_text()) | {"split": split, "classes": list(CLASSES)}
+    job = storage.read_json(folder.job) | {"split": split, "classes": list(CLASSES)}
     folder.job.write_text(json.dumps(job))
     storage.write_table(folder.predictions, table_of(range(start, start + wrong), IMAGES))
     digest = storage.sha256_file(folder.predictions)

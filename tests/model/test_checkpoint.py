@@ -55,7 +55,7 @@ def with_tensors(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 def with_contract(folder: Path, **changes: Any) -> None:
     path = folder / checkpoint.CONTRACT
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**storage.read_json(path), **changes}))
 
 
 def flip_a_byte(folder: Path) -> None:
@@ -94,7 +94,7 @@ def cut_contract(folder: Path) -> None:
 
 
 def golden_cut(folder: Path) -> None:
-    golden = json.loads((folder / checkpoint.CONTRACT).read_text())["golden"]
+    golden = storage.read_json(folder / checkpoint.CONTRACT)["golden"]
     golden[2]["png"] = golden[2]["png"][:400]
     with_contract(folder, golden=golden)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from covidcore import storage
 from covidcore.data import decode as decoding
 from covidcore.data import grey
 from covidcore.errors import CheckpointError
@@ -35,7 +36,7 @@ def folder(stored: Path, tmp_path: Path) -> Path:
 
 
 def contract(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / checkpoint.CONTRACT).read_text()))
+    return dict(storage.read_json(folder / checkpoint.CONTRACT))
 
 
 def rewrite(folder: Path, **changes: Any) -> None:

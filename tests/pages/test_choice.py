@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.sources import resolve
 from covidcore.jobs.folder import RunFolder, State
@@ -32,7 +33,7 @@ def copy_of(store: RunStore, run: str, name: str, dataset: str) -> str:
     """The same run again under another id, as of another dataset."""
     other = RunFolder(store.path(run).parent / name)
     shutil.copytree(store.path(run), other.path)
-    job = json.loads(other.job.read_text("utf-8"))
+    job = storage.read_json(other.job)
     job |= {"dataset": dataset, "dataset_name": "the other one", "name": f"run {name}"}
     other.job.write_text(json.dumps(job), "utf-8")
     return name

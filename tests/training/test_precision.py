@@ -1,12 +1,12 @@
 """The number format is as asked, or measured once a machine."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from covidcore import storage
 from covidcore.training.precision import autocast, choose
 
 
@@ -20,10 +20,10 @@ def test_as_asked(home: Path, asked: str) -> None:
 def test_auto_tries_once_and_keeps_the_answer(home: Path) -> None:
     found = choose("auto", home)
     path = home / "probes.json"
-    (answer,) = json.loads(path.read_text()).values()
+    (answer,) = storage.read_json(path).values()
     assert found == answer
     other = {"fp32": "bf16", "bf16": "fp32"}[found]
-    path.write_text(path.read_text().replace(found, other))
+    storage.write_json(path, dict.fromkeys(storage.read_json(path), other))
     assert choose("auto", home) == other
 
 
@@ -33,7 +33,7 @@ def test_a_damaged_answer_is_found_again(home: Path, text: str) -> None:
     home.mkdir()
     (home / "probes.json").write_text(text)
     assert choose("auto", home) in ("fp32", "bf16")
-    assert list(json.loads((home / "probes.json").read_text()).values()) != []
+    assert list(storage.read_json(home / "probes.json").values()) != []
 
 
 def test_autocast() -> None:
