@@ -50,9 +50,7 @@ def groupings(index: pd.DataFrame) -> dict[str, "pd.Series"]:
     return {name: values for name, values in parted.items() if 2 <= values.nunique() <= _MOST}
 
 
-def by(
-    rows: pd.DataFrame, values: pd.Series, classes: Sequence[str]
-) -> list[dict[str, Any]]:
+def by(rows: pd.DataFrame, values: pd.Series, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Figures of each part, in the order of their names (bands: of their numbers).
 
     ``rows`` are predictions of one split; ``values`` says the part of each file. Keys: value, n,
