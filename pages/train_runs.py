@@ -160,7 +160,7 @@ def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
             "name": visible(info.name),
             "state": info.state.value,
             "test accuracy": percent(info.accuracy),
-            "on the same images": PLACES.get(places.get(info.run), ""),
+            **({"on the same images": PLACES.get(places.get(info.run), "")} if places else {}),
             "epoch": "" if info.imported else f"{info.epoch} of {info.epochs}",
             "preset": info.preset,
             "dataset": visible(info.dataset_name),
