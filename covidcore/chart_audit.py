@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from covidcore.chart_style import CLEAR, PALETTE, QUIET, empty, figure, ink, label
+from covidcore.chart_style import CLEAR, PALETTE, QUIET, empty, figure, ink, label, ramp
 
 Interval = tuple[float | None, float | None]
 
-_PALE, _DEEP = np.array([239, 243, 255]), np.array([8, 48, 107])
 MOST_SOURCES = 40
 _RIGHT = 0.8
 """From here on a share is written on the left of its point: the axis ends on the right."""
 
 
-def contingency(counts: pd.DataFrame) -> go.Figure:
+def contingency(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Images of each source (rows) and class (columns).
 
-    A cell's colour is its share of the source's images: one dark cell in a row means that whoever
-    knows the source knows the class. Of more than 40 sources the largest are drawn.
+    A cell's colour is its share of the source's images: one full cell in a row means that whoever
+    knows the source knows the class. Of more than 40 sources the largest are drawn. ``dark`` is
+    the ground of the page.
     """
     if counts.empty:
         return empty("No images yet")
@@ -31,11 +31,12 @@ def contingency(counts: pd.DataFrame) -> go.Figure:
     names = [label(name) for name in shown.index]
     classes = [label(name) for name in shown.columns]
     ticks = [name.replace(" ", "<br>") for name in classes]  # on a phone they would overlap
+    ends = ramp(dark)
     heat = go.Heatmap(
         z=shares,
         zmin=0,
         zmax=1,
-        colorscale=[[at, f"rgb({r},{g},{b})"] for at, (r, g, b) in ((0, _PALE), (1, _DEEP))],
+        colorscale=[[at, f"rgb({r:g},{g:g},{b:g})"] for at, (r, g, b) in enumerate(ends)],
         showscale=False,
         xgap=2,
         ygap=2,
@@ -50,7 +51,7 @@ def contingency(counts: pd.DataFrame) -> go.Figure:
     )
     drawn = figure(heat).update_layout(height=80 + 44 * len(names))
     for row, column in np.ndindex(*table.shape):
-        colour = ink(_PALE + (_DEEP - _PALE) * shares[row, column])
+        colour = ink(ends[0] + (ends[1] - ends[0]) * shares[row, column])
         drawn.add_annotation(
             x=column,
             y=row,

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from covidcore.chart_style import Floats, ink
+from covidcore.chart_style import Floats, ink, ramp
 from covidcore.wording import visible
 
-_PALE, _DEEP = np.array([239, 243, 255]), np.array([8, 48, 107])
+_PALE, _DEEP = ramp()
 _CELL, _LEFT, _TOP, _EDGE = 120, 190, 34, 16
 _FONT = 15
 _LONGEST = 22

@@ -33,6 +33,12 @@ _GRID = "rgba(128,128,128,0.25)"
 _LONGEST = 60
 
 
+def ramp(dark: bool = False) -> tuple[Floats, Floats]:
+    """Colours (0-255) of a cell that counts none, near the page's, and of one that counts most."""
+    ends = ((28.0, 42.0, 56.0), (120.0, 186.0, 232.0)) if dark else ((239, 243, 255), (8, 48, 107))
+    return np.array(ends[0], np.float64), np.array(ends[1], np.float64)
+
+
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
     """One colour a class, by its position; from the ninth class on they repeat."""
     return {name: PALETTE[at % len(PALETTE)] for at, name in enumerate(classes)}

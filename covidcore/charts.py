@@ -18,15 +18,13 @@ from covidcore.chart_curves import learning_curves as learning_curves
 from covidcore.chart_images import difference as difference
 from covidcore.chart_images import grey_levels as grey_levels
 from covidcore.chart_images import stacked as stacked
-from covidcore.chart_style import CLEAR, Floats, bars, empty, figure, ink
+from covidcore.chart_style import CLEAR, Floats, bars, empty, figure, ink, ramp
 from covidcore.chart_style import PALETTE as PALETTE
 from covidcore.chart_style import class_colours as class_colours
 from covidcore.chart_style import label as label
 from covidcore.errors import DataError
 
 Normalise = Literal["counts", "rows", "columns"]
-
-_PALE, _DEEP = np.array([239, 243, 255]), np.array([8, 48, 107])  # ends of the matrix's colour
 
 
 def class_counts(index: pd.DataFrame, classes: Sequence[str] | None = None) -> go.Figure:
@@ -49,12 +47,14 @@ def matrix(
     classes: Sequence[str],
     normalise: Normalise = "counts",
     hide_diagonal: bool = False,
+    dark: bool = False,
 ) -> go.Figure:
     """Confusion matrix ``(C, C)``, rows the truth, first class on top.
 
     Each cell carries a clear marker with ``customdata=(truth, predicted)``, in class order: a
     heatmap alone gives Streamlit no selection. ``hide_diagonal`` blanks the right answers and
-    scales the colour to the largest error. A share of nothing is shown as a dash.
+    scales the colour to the largest error. A share of nothing is shown as a dash. On a dark page
+    (``dark``) few is dark and many is light.
     """
     if normalise not in ("counts", "rows", "columns"):
         raise DataError(f"{normalise!r} is not drawn; choose 'counts', 'rows' or 'columns'.")
@@ -69,7 +69,7 @@ def matrix(
         z=np.where(hidden, np.nan, shown),
         zmin=0,
         zmax=top or 1.0,
-        colorscale=[[at, f"rgb({r},{g},{b})"] for at, (r, g, b) in ((0, _PALE), (1, _DEEP))],
+        colorscale=[[at, f"rgb({r:g},{g:g},{b:g})"] for at, (r, g, b) in enumerate(ramp(dark))],
         showscale=False,
         hoverinfo="skip",
         xgap=2,
@@ -77,7 +77,7 @@ def matrix(
     )
     drawn = figure(heat, _cell_markers(counts, classes))
     drawn.update_layout(
-        annotations=list(_cell_texts(shown, hidden, top or 1.0, normalise)),
+        annotations=list(_cell_texts(shown, hidden, top or 1.0, normalise, ramp(dark))),
         hoverdistance=-1,  # without a limit, a click anywhere in a cell finds that cell's marker
         height=min(900, 140 + 90 * len(classes)),
     )
@@ -150,7 +150,11 @@ def _cell_markers(counts: Floats, classes: Sequence[str]) -> go.Scatter:
 
 
 def _cell_texts(
-    shown: Floats, hidden: npt.NDArray[np.bool_], top: float, normalise: Normalise
+    shown: Floats,
+    hidden: npt.NDArray[np.bool_],
+    top: float,
+    normalise: Normalise,
+    ends: tuple[Floats, Floats],
 ) -> Iterator[dict[str, Any]]:
     """The figure in each cell, in black or white, whichever reads better on the cell's colour."""
     for row, column in zip(*np.nonzero(~hidden), strict=True):
@@ -159,7 +163,7 @@ def _cell_texts(
             text, colour = "-", None
         else:
             text = f"{value:,.0f}" if normalise == "counts" else f"{value:.1%}"
-            colour = ink(_PALE + (_DEEP - _PALE) * value / top)
+            colour = ink(ends[0] + (ends[1] - ends[0]) * value / top)
         yield {
             "x": int(column),
             "y": int(row),

@@ -31,7 +31,7 @@ VIEWS: dict[str, Callable[[RunInfo], None]] = {
     "Operating point": evaluate_operating.draw,
     "Subgroups": evaluate_subgroups.draw,
     "Compare": evaluate_compare.draw,
-    "On another dataset": evaluate_outside.draw,
+    "Another dataset": evaluate_outside.draw,
     "Leaks and folds": evaluate_folds.draw,
     "Stress tests": evaluate_stress.draw,
     "Report": evaluate_report.draw,
@@ -75,7 +75,7 @@ def imported(run: RunInfo) -> None:
         icon=":material/info:",
     )
     view = st.segmented_control(
-        "View", ["On another dataset", "Report"], default="On another dataset", key="imported_view",
+        "View", ["Another dataset", "Report"], default="Another dataset", key="imported_view",
         required=True, label_visibility="collapsed",
     )  # fmt: skip
     VIEWS[view](run)

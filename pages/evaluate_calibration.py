@@ -53,7 +53,10 @@ def draw(run: RunInfo) -> None:
         columns[f"mean probability{name}"] = one["confidence"].map(percent)
         columns[f"right{name}"] = one["accuracy"].map(percent)
     st.dataframe(
-        pd.DataFrame(columns)[filled], hide_index=True, alt="Bins of the reliability diagram"
+        pd.DataFrame(columns)[filled],
+        hide_index=True,
+        column_config=parts.to_the_right(columns),
+        alt="Bins of the reliability diagram",
     )
 
 

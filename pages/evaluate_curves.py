@@ -46,7 +46,7 @@ def draw(run: RunInfo) -> None:
         "average precision, 95 %": [interval(one.average_precision_ci) for one in found.values()],
     }
     areas = pd.DataFrame(rows, index=list(found)).T.rename_axis("figure")
-    st.dataframe(areas, alt="Areas under the curves")
+    st.dataframe(areas, column_config=parts.to_the_right(found), alt="Areas under the curves")
     shared_notes.heading("Losses", "loss")
     table = shared.results(run.run, home)[1]
     st.plotly_chart(

@@ -1,5 +1,6 @@
 """What the views of the evaluate page share: cached figures, thresholds, a number, images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ Limits = tuple[tuple[str, float], ...]
 def number(title: str, value: str, below: str = "", about: str | None = None) -> None:
     """One number with its interval below it."""
     st.metric(title, value, below or None, delta_color="off", delta_arrow="off", help=about)
+
+
+def to_the_right(columns: Iterable[str]) -> dict[str, Any]:
+    """For tables whose figures are texts (shares, intervals): aligned as numbers are."""
+    return dict.fromkeys(columns, st.column_config.TextColumn(alignment="right"))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -9,6 +9,7 @@ import streamlit as st
 from covidcore import chart_outside
 from covidcore.jobs.folds import folds_study, leak_ledger
 from covidcore.wording import duration, interval, percent, points
+from pages import evaluate_figures as parts
 from pages import shared, shared_notes, shared_tasks
 
 if TYPE_CHECKING:
@@ -66,22 +67,24 @@ def _ledger(run: "RunInfo") -> None:
         f"**{known:,}** test images are known from training in one of these ways. The run's "
         "accuracy on them, and on the others:"
     )
+    shown = pd.DataFrame(
+        {
+            "test images with": KINDS[one["kind"]],
+            "images": f"{one['with']['n']:,}",
+            "accuracy": percent(one["with"]["accuracy"]),
+            "95 %": interval(one["with"]["ci"]),
+            "other images": f"{one['without']['n']:,}",
+            "their accuracy": percent(one["without"]["accuracy"]),
+            "95 % of theirs": interval(one["without"]["ci"]),
+            "difference": points(one["difference"]),
+            "95 % of it": points(*one["ci"]),
+        }
+        for one in ledger
+    )
     st.dataframe(
-        pd.DataFrame(
-            {
-                "test images with": KINDS[one["kind"]],
-                "n": one["with"]["n"],
-                "accuracy": percent(one["with"]["accuracy"]),
-                "95 %": interval(one["with"]["ci"]),
-                "n without": one["without"]["n"],
-                "without": percent(one["without"]["accuracy"]),
-                "95 % without": interval(one["without"]["ci"]),
-                "difference": points(one["difference"]),
-                "95 % of it": points(*one["ci"]),
-            }
-            for one in ledger
-        ),
+        shown,
         hide_index=True,
+        column_config=parts.to_the_right(shown.columns[1:]),
         alt="Accuracy on test images with and without relatives in training",
     )
     st.caption("A difference whose interval holds 0 is not distinguishable from none.")
@@ -126,7 +129,12 @@ def _spread(found: dict[str, Any]) -> None:
         }
         for way, one in found["groupings"].items()
     }
-    st.dataframe(pd.DataFrame(rows).T, alt="Accuracy and recalls by how folds are divided")
+    shown = pd.DataFrame(rows).T
+    st.dataframe(
+        shown,
+        column_config=parts.to_the_right(shown.columns),
+        alt="Accuracy and recalls by how folds are divided",
+    )
     st.caption(
         f"Took {duration(found['seconds'])}. Folds share training images, so the intervals are "
         "wider than the spread of so many folds alone would make them (Nadeau & Bengio 2003)."
@@ -148,8 +156,12 @@ def _bought(found: dict[str, Any]) -> None:
                 "95 % on these": points(*related["ci"]),
             }
         )
+    shown = pd.DataFrame(rows)
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, alt="Gain of random folds over folds that keep groups"
+        shown,
+        hide_index=True,
+        column_config=parts.to_the_right(shown.columns[1:]),
+        alt="Gain of random folds over folds that keep groups",
     )
     st.caption(
         "In percentage points, on the same images. Relatives: images of the same patient or "

@@ -102,7 +102,7 @@ def _matrix(report: dict[str, Any], classes: list[str]) -> None:
         )  # fmt: skip
         errors = st.toggle("Errors only", key="errors", persist_state="session")
     st.plotly_chart(
-        charts.matrix(report["confusion"], classes, shows, errors),
+        charts.matrix(report["confusion"], classes, shows, errors, dark=shared.is_dark()),
         key="matrix",
         on_select=_cell_clicked,
         selection_mode="points",
@@ -159,8 +159,15 @@ def _baselines(run: RunInfo, report: dict[str, Any]) -> None:
         "is to this run, the less the accuracy says about lungs."
         if audit
         else "What the file's facts or the picture's border alone would score is measured by the "
-        "dataset's audit, which was not made yet: open Explore, or run “audit”."
+        "dataset's audit, which was not made yet."
     )
+    if audit is None:
+        st.page_link(
+            shared.EXPLORE,
+            label="Run the audit",
+            icon=":material/troubleshoot:",
+            query_params={"dataset": shared.link(run.dataset), "view": "Audit"},
+        )
 
 
 def _each_class(report: dict[str, Any], classes: list[str]) -> None:
@@ -174,8 +181,10 @@ def _each_class(report: dict[str, Any], classes: list[str]) -> None:
             else "-"
             for one in of_class
         ]
+    names = [visible(name) for name in classes]
     st.dataframe(
-        pd.DataFrame(rows, index=[visible(name) for name in classes]).T.rename_axis("figure"),
+        pd.DataFrame(rows, index=names).T.rename_axis("figure"),
+        column_config=parts.to_the_right(names),
         alt="Figures of each class, with intervals of 95 %",
     )
     st.caption(

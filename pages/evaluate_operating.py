@@ -135,7 +135,7 @@ def _effect(matrix: Any, classes: list[str], point: OperatingPoint) -> None:
         "ppv": ("PPV", "Of the positive answers, how many are right, at this prevalence."),
         "npv": ("NPV", "Of the negative answers, how many are right, at this prevalence."),
     }
-    with st.grid(4, min_column_width=110):
+    with st.grid(2, min_column_width=110):
         for name, (title, about) in names.items():
             parts.number(title, percent(found[name]), interval(found[f"{name}_ci"]), about)
     st.markdown(
@@ -144,7 +144,7 @@ def _effect(matrix: Any, classes: list[str], point: OperatingPoint) -> None:
         "people are alarmed for nothing."
     )
     st.plotly_chart(
-        charts.matrix(matrix, classes),
+        charts.matrix(matrix, classes, dark=shared.is_dark()),
         key="operating-matrix",
         config=parts.NO_MODEBAR,
         alt="Confusion matrix of the test images at these thresholds",

@@ -39,7 +39,7 @@ def draw(run: "RunInfo", results: list[dict[str, Any]]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(
-            charts.matrix(found["confusion"], found["classes"]),
+            charts.matrix(found["confusion"], found["classes"], dark=shared.is_dark()),
             config=_BARE,
             key=f"outside-matrix-{key}",
             alt="Confusion matrix on the other dataset, rows the truth",

@@ -74,5 +74,6 @@ def draw(run: RunInfo) -> None:
             lambda row: ["color: #7a7a7a" if greyed[row.name] else ""] * len(row), axis=1
         ),
         hide_index=True,
+        column_config=parts.to_the_right(shown.columns[1:]),
         alt=f"Figures by {way}",
     )

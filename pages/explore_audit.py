@@ -167,7 +167,7 @@ def _sources(document: Figures) -> None:
         return
     left, right = st.columns([3, 1])
     left.plotly_chart(
-        chart_audit.contingency(table.rename(index={"": NOT_STATED})),
+        chart_audit.contingency(table.rename(index={"": NOT_STATED}), shared.is_dark()),
         alt="Images of each source and class",
         config=_BARE,
         key="audit_sources",

@@ -48,7 +48,7 @@ def _more() -> None:
     """What is worth a look beside the four steps."""
     st.page_link(
         shared.TRAIN,
-        label="Shortcut lab: teach a model the wrong thing on purpose, and see what notices",
+        label="Shortcut lab: teach a model the wrong thing",
         icon=":material/science:",
         query_params={"lab": "true"},
     )
@@ -94,7 +94,7 @@ def steps(dataset: DatasetInfo | None, fingerprint: str, every: list[RunInfo]) -
 def _cards(told: list[Step]) -> None:
     """A card a step; the button of the first that was not gone yet stands out."""
     following = next((step for step in told if not step.done), None)
-    with st.grid(4, min_column_width=220):
+    with st.grid(4, min_column_width=180):
         for place, step in enumerate(told, 1):
             with st.container(border=True, height="stretch"):
                 mark = " :green-badge[:material/check: done]" if step.done else ""

@@ -124,6 +124,11 @@ def note(text: str) -> None:
     st.session_state.setdefault("_notes", []).append(text)
 
 
+def is_dark() -> bool:
+    """Whether this visitor sees the dark scheme."""
+    return st.context.theme.type == "dark"
+
+
 def settings() -> Settings:
     """Settings of this process."""
     return Settings.from_environment()

@@ -170,5 +170,6 @@ def pick_finished_run(own: bool = False) -> "RunInfo | None":
             if elsewhere
             else "There is no finished run yet: train one first."
         )
-        st.page_link(shared.TRAIN, label="Train a model", icon=":material/model_training:")
+        if st.button("Train a model", type="primary", icon=":material/model_training:"):
+            st.switch_page(shared.TRAIN)
     return run

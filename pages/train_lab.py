@@ -65,7 +65,8 @@ def _lab(store: RunStore) -> None:
 
 def _arm(arm: dict[str, Any], before: dict[str, Any] | None, label: str) -> None:
     """One of the two: an image, its figures, how far they are from the other's, the way to both."""
-    st.subheader(markdown(arm["name"]).capitalize(), anchor=False)
+    name = markdown(arm["name"])
+    st.subheader(name[:1].upper() + name[1:], anchor=False)  # and classes keep their capitals
     picture, figures = st.columns([1, 2], gap="medium")
     with picture:
         _example(arm["dataset"], label)

@@ -116,7 +116,7 @@ def _cards(store: RunStore, dataset: Dataset, forecaster: Forecaster, idle: bool
         name: look_ahead(store, dataset, store.rules.start(preset.recipe), forecaster, idle).time
         for name, preset in presets.items()
     }  # all of them first, so that the cards appear at once
-    with st.grid(4, min_column_width=215):
+    with st.grid(4, min_column_width=180):
         for name, preset in presets.items():
             chosen = st.session_state["preset"] == name
             with st.container(border=True, height="stretch"):

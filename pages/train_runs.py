@@ -56,7 +56,8 @@ def follow(store: RunStore, run_id: str) -> None:
             st.metric("Time to go", duration(run.eta_seconds), help="Of training, as measured.")
         st.metric("So far" if busy else "Took", duration(run.seconds))
         if busy:
-            st.metric("Images a second", f"{run.images_per_second or 0:,.0f}")
+            speed = run.images_per_second
+            st.metric("Images a second", f"{speed:,.0f}" if speed else "\N{EN DASH}")
         if run.memory_mb is not None:
             st.metric("Memory", f"{run.memory_mb:,.0f} MB")
         if run.processor_percent is not None:
@@ -160,7 +161,7 @@ def all_runs(store: RunStore, infos: list[RunInfo]) -> None:
             "name": visible(info.name),
             "state": info.state.value,
             "test accuracy": percent(info.accuracy),
-            "on the same images": PLACES.get(places.get(info.run), ""),
+            **({"on the same images": PLACES.get(places.get(info.run), "")} if places else {}),
             "epoch": "" if info.imported else f"{info.epoch} of {info.epochs}",
             "preset": info.preset,
             "dataset": visible(info.dataset_name),

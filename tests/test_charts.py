@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from covidcore import charts
-from covidcore.chart_style import ink
+from covidcore.chart_style import ink, ramp
 from covidcore.errors import DataError
 
 NASTY = '<a href="http://x">A & B</a>'
@@ -267,3 +267,18 @@ def test_more_runs_than_colours_are_not_drawn():
 def test_nothing_to_draw_is_said_quietly(figure):
     assert len(figure.data) == 0
     assert len(figure.layout.annotations) == 1 and figure.layout.annotations[0].text
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_most_stands_out_from_the_page_and_every_figure_can_be_read(dark: bool) -> None:
+    none, most = ramp(dark)
+    page = 20.0 if dark else 255.0
+    assert abs(most.mean() - page) > 4 * abs(none.mean() - page)
+    figure = charts.matrix(COUNTS, CLASSES, dark=dark)
+    assert [stop[1] for stop in figure.data[0].colorscale] == [
+        "rgb({:g},{:g},{:g})".format(*end) for end in (none, most)
+    ]
+    inks = {(note.y, note.x): note.font.color for note in figure.layout.annotations}
+    largest = np.unravel_index(np.argmax(COUNTS), np.shape(COUNTS))
+    smallest = np.unravel_index(np.argmin(COUNTS), np.shape(COUNTS))
+    assert inks[largest] == ink(most) != inks[smallest] == ink(none)

@@ -85,7 +85,7 @@ def folds(
 
 def baseline(
     features: Features,
-    labels: "pd.Series[str]",
+    labels: "pd.Series",
     groups: NDArray[np.int64],
     seed: int = 0,
     progress: Progress | None = None,

@@ -82,7 +82,7 @@ def own_sources(counts: "pd.DataFrame") -> dict[str, int]:
     }
 
 
-def is_of_children(dataset: Dataset) -> "pd.Series[bool]":
+def is_of_children(dataset: Dataset) -> "pd.Series":
     """For each image, whether it is proven to be of a child; False says nothing.
 
     Proof is the source, a patient's name of the Kermany collection, or a class of a published

@@ -28,7 +28,7 @@ _NOT_GROUPS = {"file", "group", "sha256", "pixel_sha256", "dhash", "thumbnail", 
 _BANDED = {"longer side": "pixels", "file size": "bytes"}
 
 
-def groupings(index: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
+def groupings(index: pd.DataFrame) -> dict[str, "pd.Series"]:
     """Ways to part a dataset's images: name -> value of each row, by file.
 
     Every column of the index with 2 to 20 values, besides what tells images apart; numbers with
@@ -50,9 +50,7 @@ def groupings(index: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
     return {name: values for name, values in parted.items() if 2 <= values.nunique() <= _MOST}
 
 
-def by(
-    rows: pd.DataFrame, values: "pd.Series[str]", classes: Sequence[str]
-) -> list[dict[str, Any]]:
+def by(rows: pd.DataFrame, values: pd.Series, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Figures of each part, in the order of their names (bands: of their numbers).
 
     ``rows`` are predictions of one split; ``values`` says the part of each file. Keys: value, n,

@@ -55,7 +55,7 @@ def test_they_are_not_where_it_is_no_demo(trained: RunStore, open_page) -> None:
 
 
 def test_no_path_can_be_typed_and_nothing_sent_but_images(demo: RunStore, open_page) -> None:
-    for page, query in (("explore", {}), ("evaluate", {"view": "On another dataset"})):
+    for page, query in (("explore", {}), ("evaluate", {"view": "Another dataset"})):
         app = open_page(page, **query)
         labels = [one.label for one in app.text_input]
         assert not [label for label in labels if "older" in label or "Kaggle" in label]

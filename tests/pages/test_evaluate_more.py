@@ -17,7 +17,7 @@ from covidcore.wording import markdown
 from tests.pages.conftest import click, texts
 from tests.runs import SHORT, wait_until
 
-OUTSIDE, FOLDS, STRESS = "On another dataset", "Leaks and folds", "Stress tests"
+OUTSIDE, FOLDS, STRESS = "Another dataset", "Leaks and folds", "Stress tests"
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ PLAIN = ("selectbox", "multiselect", "text", "code", "text_input", "number_input
 """What shows its options, or all of its words, letter by letter; labels are Markdown everywhere."""
 LABELS = ("label", "help", "caption", "body", "value", "text", "content")
 VIEWS = ("Matrix", "Curves", "Calibration", "Operating point", "Subgroups", "Compare", "Report",
-         "On another dataset", "Leaks and folds", "Stress tests")  # fmt: skip
+         "Another dataset", "Leaks and folds", "Stress tests")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
