@@ -180,6 +180,7 @@ def open_page(chromium, console: list[str]):
     def open_one(url: str, **options):
         options = {"viewport": {"width": 1280, "height": 900}, **options}
         contexts.append(chromium.new_context(**options))
+        contexts[-1].set_default_timeout(60_000)  # the machine may be busy with something else
         page = contexts[-1].new_page()
         page.on("console", complain)
         page.on("pageerror", lambda error: console.append(str(error)))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -71,6 +72,14 @@ def test_every_page_gives_what_can_be_taken_away(reading, open_page, console, ph
     with ZipFile(BytesIO(content)) as files:
         contract = next(one for one in files.namelist() if one.endswith("contract.json"))
         assert json.loads(files.read(contract))["classes"]
+    name, shared = download(page, "Checkpoint to share (.zip)")
+    assert name == f"model-{run[:8]}.share.zip" and len(shared) < len(content)
+    exchange = page.get_by_test_id("stDownloadButton").get_by_role("button", name="ONNX (.onnx)")
+    if find_spec("onnx"):
+        name, content = download(page, "ONNX (.onnx)")
+        assert name == f"model-{run[:8]}.onnx" and len(content) > 1_000_000
+    else:  # requirements-onnx.txt; the page says so
+        expect(exchange).to_be_disabled()
     assert_sound(reading, console)
 
 

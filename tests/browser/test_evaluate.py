@@ -2,15 +2,19 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from covidcore.data.index import scan
+from covidcore.data.phantoms import PhantomSpec, write
 from covidcore.evaluation import compare
 from covidcore.evaluation.metrics import confusion
 from covidcore.evaluation.report_answers import NOT_REPORTED
 from covidcore.jobs.openings import times_opened
+from covidcore.jobs.outside import outside_study
 from tests.browser.conftest import Server, assert_sound, download
 from tests.browser.test_journey import click_cell, heading
 from tests.evaluation.test_report import Tags
@@ -135,3 +139,28 @@ def test_the_report_is_taken_away_and_opens(view, open_page, phantoms: Path, rea
         f"python -m covidcore evaluate {run[:12]}"
     )
     assert {url.partition("#")[0] for url in asked} == {file.as_uri()}
+
+
+def test_what_was_scored_elsewhere_is_taken_away(view, reading, phantoms: Path, tmp_path) -> None:
+    one = trained(phantoms, LONG)
+    split = one.store.split(one.run)
+    known = split[split["split"] == "train"]["file"].iloc[0]
+    folder = write(PhantomSpec(images=9, size=64, seed=9), tmp_path / "elsewhere")
+    shutil.copy(one.dataset.root / known, (folder / known).with_name("copy.png"))
+    study = outside_study(reading.store, one.run, scan(folder, reading.home))
+    found = study.follow(lambda *_: None)
+    aside = found["set_aside"]["files"]
+    assert any(row["file"].endswith("copy.png") for row in aside)
+    page = view("Another+dataset")
+    page.get_by_text("Images set aside").click()
+    buttons = page.get_by_test_id("stDownloadButton")
+    expect(buttons).to_have_count(2)
+    for at, name in enumerate(("set-aside.csv", "cell.csv")):
+        with page.expect_download() as waiting:
+            buttons.nth(at).get_by_role("button").click()
+        assert waiting.value.suggested_filename == name
+        rows = list(csv.DictReader(Path(waiting.value.path()).read_text("utf-8").splitlines()))
+        assert rows and "file" in rows[0]
+        assert name != "set-aside.csv" or {row["file"] for row in rows} == {
+            row["file"] for row in aside
+        }
