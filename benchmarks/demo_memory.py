@@ -1,6 +1,6 @@
 """Resident memory of a demo's server over its first 200 predictions.
 
-    python -m benchmarks.demo_memory [PREDICTIONS] [SESSIONS]
+    [COVIDCORE_BACKEND=onnx] python -m benchmarks.demo_memory [PREDICTIONS] [SESSIONS]
 
 Starts the demo on this machine with a home of its own (or ``COVIDCORE_HOME``, where that is set),
 waits until it is prepared, and lets sessions send different images of 1,024 pixels, one after the

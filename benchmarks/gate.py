@@ -170,7 +170,7 @@ def formats(predictor: Predictor, files: list[Path]) -> dict[str, Any]:
 
 def cost(predictor: Predictor, files: list[Path]) -> dict[str, float]:
     """Milliseconds of processor an image, with and without the gate."""
-    plain = Predictor(predictor.model, predictor.contract)
+    plain = Predictor(predictor.forward, predictor.contract)
     found = {}
     for name, one in (("with", predictor), ("without", plain)):
         one.predict([(str(files[0]), files[0])])

@@ -207,7 +207,7 @@ def _predict(options: argparse.Namespace, settings: Settings) -> Answer:
     files = list(walk(options.file))
     # Few are answered before threads of their own would have begun.
     threads = 1 if len(files) <= BATCH else os.cpu_count() or 1
-    predictor = Predictor.open(model_folder(store, run), settings.home, threads)
+    predictor = Predictor.open(model_folder(store, run), settings.home, threads, settings.backend)
     point = store.operating(run)
     if point and point.thresholds:
         print(visible(f"This run answers by thresholds: {point}."), file=sys.stderr)

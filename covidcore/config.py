@@ -43,6 +43,8 @@ class Settings:
     """``COVIDCORE_WEIGHTS``: a folder or file searched for weights before any download."""
     training: bool = True
     """``COVIDCORE_TRAINING=off``: visitors of a demo train nothing."""
+    backend: str = "torch"
+    """``COVIDCORE_BACKEND``: what computes answers; ``torch``, or ``onnx`` for ONNX Runtime."""
 
     def refuse_in_demo(self) -> None:
         """Raises: DataError in a public demo, where a visitor brings in no data."""
@@ -80,6 +82,7 @@ class Settings:
             slots=_slots(env.get("COVIDCORE_SLOTS", "").strip() or "1"),
             weights=path("COVIDCORE_WEIGHTS"),
             training=_training(env.get("COVIDCORE_TRAINING", "").strip().lower() or "on"),
+            backend=_backend(env.get("COVIDCORE_BACKEND", "").strip().lower() or "torch"),
         )
 
 
@@ -93,6 +96,12 @@ def _training(text: str) -> bool:
     if text not in ("on", "off"):
         raise CovidcoreError(f"COVIDCORE_TRAINING is “{text}”; it must be on or off.")
     return text == "on"
+
+
+def _backend(text: str) -> str:
+    if text not in ("torch", "onnx"):
+        raise CovidcoreError(f"COVIDCORE_BACKEND is “{text}”; it must be torch or onnx.")
+    return text
 
 
 def child_environment() -> dict[str, str]:

@@ -12,7 +12,10 @@ from covidcore.errors import CovidcoreError, DataError
 from covidcore.jobs.runners import open_runner
 from covidcore.model.weights import on_disk
 
-_PACKAGES = ("streamlit", "torch", "torchvision", "pillow", "pandas", "plotly", "scikit-learn")
+_PACKAGES = (
+    *("streamlit", "torch", "torchvision", "pillow", "pandas", "plotly", "scikit-learn"),
+    "onnxruntime",
+)
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -33,6 +36,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "covidcore": __version__,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
+        "backend": settings.backend,
         "device": device().type,
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),

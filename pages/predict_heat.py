@@ -7,6 +7,7 @@ import streamlit as st
 
 from covidcore.inference import pictures
 from covidcore.inference.kept import Look
+from covidcore.inference.onnx_forward import NO_HEAT
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import markdown, percent, visible
 from pages import shared, shared_demo, shared_model, shared_notes
@@ -23,6 +24,9 @@ NO_PROOF = (
 
 def draw(one: Asked, look: Look, run: RunInfo) -> bool:
     """A switch; the heated picture where it is on. Returns whether that was drawn."""
+    if shared.settings().backend == "onnx":
+        st.caption(NO_HEAT)
+        return False
     place = st.container()
     asked = st.toggle(
         "Show a heatmap",

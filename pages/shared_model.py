@@ -1,4 +1,7 @@
-"""Models in the server: torch is loaded once, by whoever asks first, and kept small."""
+"""Models in the server: torch is loaded once, by whoever asks first, and kept small.
+
+Where ``COVIDCORE_BACKEND`` is ``onnx`` answers need no torch, and it is not loaded for them.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +21,12 @@ def predictor(run: str, home: Path) -> "Predictor":
     from covidcore.inference.predictor import Predictor
     from covidcore.jobs.models import model_folder
 
-    load_torch()
-    model = Predictor.open(model_folder(shared.store(), run), home)
+    settings = shared.settings()
+    if settings.backend == "torch":
+        load_torch()
+    elif settings.demo:
+        spare_memory()
+    model = Predictor.open(model_folder(shared.store(), run), home, backend=settings.backend)
     settle_memory()
     return model
 

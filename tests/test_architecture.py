@@ -49,6 +49,8 @@ NO_TORCH = (
     *("errors", "config", "storage", "data/*", "evaluation/*", "wording"),
     *("charts", "chart_*", "proportions", "show_audit", "show_outside", "show_stress"),
     *("training/recipe", "training/fields", "model/weights", "inference/table"),
+    *("model/checkpoint", "model/golden", "model/onnx_packages", "inference/familiar"),
+    *("inference/gate", "inference/onnx_forward", "inference/predictor"),
     *("inference/alike", "inference/kept", "inference/meaning", "inference/pictures"),
     *(
         "cli",

@@ -14,7 +14,7 @@ def test_an_empty_environment_gives_the_defaults(
     monkeypatch.chdir(tmp_path)
     expected = Settings(tmp_path / ".covidcore", None, False, "local", 1, None)
     assert Settings.from_environment({}) == expected
-    names = ("HOME", "DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS", "TRAINING")
+    names = ("HOME", "DATA", "DEMO", "RUNNER", "SLOTS", "WEIGHTS", "TRAINING", "BACKEND")
     assert Settings.from_environment({f"COVIDCORE_{name}": " " for name in names}) == expected
     assert not expected.home.exists()
 
@@ -31,6 +31,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "COVIDCORE_SLOTS": "3",
             "COVIDCORE_WEIGHTS": "/weights/resnet18.pth",
             "COVIDCORE_TRAINING": " Off ",
+            "COVIDCORE_BACKEND": " ONNX ",
         }
     )
     assert settings == Settings(
@@ -41,6 +42,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         slots=3,
         weights=Path("/weights/resnet18.pth"),
         training=False,
+        backend="onnx",
     )
 
 
@@ -59,6 +61,11 @@ def test_the_process_environment_is_the_default(
 def test_training_is_on_or_off() -> None:
     with pytest.raises(CovidcoreError, match="COVIDCORE_TRAINING is “no”; it must be on or off"):
         Settings.from_environment({"COVIDCORE_TRAINING": "no"})
+
+
+def test_the_backend_is_one_of_two() -> None:
+    with pytest.raises(CovidcoreError, match="COVIDCORE_BACKEND is “jax”; it must be torch or onn"):
+        Settings.from_environment({"COVIDCORE_BACKEND": "jax"})
 
 
 def test_the_home_of_nobody() -> None:

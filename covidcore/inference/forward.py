@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from covidcore.data.decode import decode
 from covidcore.evaluation.calibration import softmax
-from covidcore.model import network
+from covidcore.model import checkpoint, golden, network
 from covidcore.model.checkpoint import Contract
-from covidcore.model.preprocess import preprocess
+from covidcore.model.preprocess import normalise
 from covidcore.training import precision
 
 EXACT = 0.01
@@ -37,6 +36,8 @@ class Forward:
     def __init__(self, model: nn.Module, contract: Contract, home: Path | None = None) -> None:
         """``home`` remembers which format is faster here; without one it is single precision."""
         fold(model)
+        self.model = model
+        self._spec = contract.preprocessing
         self._temperature = contract.temperature
         self._exact, self._head = network.cut(model, contract.arch, "head")
         self._quick: nn.Module | None = None
@@ -44,12 +45,22 @@ class Forward:
         if home and contract.golden and precision.choose("auto", home) == "bf16":
             quick = copy.deepcopy(model).bfloat16().to(memory_format=torch.channels_last)
             self._quick, _ = network.cut(quick, contract.arch, "head")
-            files = [decode(one.file).pixels for one in contract.golden]
-            self._error = _MARGIN * self._worst(preprocess(files, contract.preprocessing))
+            self._error = _MARGIN * self._worst(golden.squares(contract.golden, self._spec))
+
+    @classmethod
+    def open(cls, folder: Path, home: Path | None = None) -> "tuple[Forward, Contract]":
+        """Of the checkpoint in a folder. Raises: CheckpointError, as ``checkpoint.load``."""
+        model, contract = checkpoint.load(folder)
+        return cls(model, contract, home), contract
+
+    def alone(self) -> None:
+        """Compute on one processor in this thread: others compute beside it."""
+        torch.set_num_threads(1)
 
     @torch.inference_mode()
-    def __call__(self, batch: torch.Tensor) -> tuple[Values, Features]:
-        """Logits ``(N, C)`` and features ``(N, F)`` of images ``(N, 3, S, S)``."""
+    def __call__(self, squares: NDArray[np.uint8]) -> tuple[Values, Features]:
+        """Logits ``(N, C)`` and features ``(N, F)`` of grey squares ``(N, S, S)``."""
+        batch = normalise(torch.from_numpy(squares), self._spec)
         if not self._quick:
             return self._asked(self._exact, batch)
         logits, features = self._asked(self._quick, batch)
@@ -74,9 +85,10 @@ class Forward:
         return self._head(features).double().numpy(), features.numpy()
 
     @torch.inference_mode()
-    def _worst(self, batch: torch.Tensor) -> float:
+    def _worst(self, squares: NDArray[np.uint8]) -> float:
         """Largest difference of a logit between the two formats, beside what all have in common."""
         assert self._quick
+        batch = normalise(torch.from_numpy(squares), self._spec)
         off = self._asked(self._quick, batch)[0] - self._asked(self._exact, batch)[0]
         return float(np.abs(off - off.mean(axis=1, keepdims=True)).max())
 

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from covidcore.data.decode import decode
 from covidcore.data.lungs import central_box
 from covidcore.data.pixels import resize
+from covidcore.errors import CovidcoreError
 from covidcore.evaluation.stress import attention
+from covidcore.inference.forward import Forward
+from covidcore.inference.onnx_forward import NO_HEAT
 from covidcore.inference.predictor import Predictor
 from covidcore.model.explain import grad_cam
 from covidcore.model.preprocess import preprocess
@@ -38,12 +41,18 @@ class Heat:
 
 
 def heat_of(model: Predictor, source: Path | bytes, answer: str, invert: bool = False) -> Heat:
-    """What in a file speaks for one of the model's classes. Raises: DecodeError."""
+    """What in a file speaks for one of the model's classes.
+
+    Raises: DecodeError; CovidcoreError where another than torch computes the model's answers.
+    """
+    if not isinstance(model.forward, Forward):
+        raise CovidcoreError(NO_HEAT)
     pixels = decode(source).pixels
     spec = model.contract.preprocessing
     square = resize(255 - pixels if invert else pixels, spec.image_size)
     chosen = torch.tensor([model.classes.index(answer)])
+    images, arch = preprocess([square], spec), model.contract.arch
     with model.turn:
-        cells = grad_cam(model.model, model.contract.arch, preprocess([square], spec), chosen)
+        cells = grad_cam(model.forward.model, arch, images, chosen)
     box = central_box(spec.image_size)
     return Heat(cells[0], box, attention(cells, box[None], [""])["share"])

@@ -8,15 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from torch import nn
 
 from covidcore.data.decode import decode
 from covidcore.data.pixels import resize
@@ -24,11 +21,11 @@ from covidcore.errors import DecodeError
 from covidcore.evaluation.calibration import softmax
 from covidcore.evaluation.operating import OperatingPoint, decide
 from covidcore.inference import familiar, gate
-from covidcore.inference.forward import Forward
 from covidcore.inference.gate import Refusal
 from covidcore.inference.novelty import LEAST
-from covidcore.model import checkpoint
-from covidcore.model.preprocess import preprocess
+from covidcore.inference.onnx_forward import OnnxForward
+from covidcore.model.checkpoint import Contract
+from covidcore.model.preprocess import as_squares
 from covidcore.wording import percent
 
 BATCH = 16
@@ -54,36 +51,56 @@ class Watcher(Protocol):
         """What the network makes of it before its head, ``(F,)``."""
 
 
+class Backend(Protocol):
+    """Computes a network's forward pass: ``forward.Forward``, ``onnx_forward.OnnxForward``."""
+
+    def __call__(
+        self, squares: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Logits ``(N, C)`` and features ``(N, F)`` of grey squares ``(N, S, S)``."""
+
+    def alone(self) -> None:
+        """Compute on one processor in this thread: others compute beside it."""
+
+
 class Predictor:
     """One loaded checkpoint. May be used by many threads.
 
     So many forward passes as it has ``threads`` run at a time, each on one processor where there
-    are several. ``home`` is where the fastest number format of this machine is remembered.
+    are several.
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        contract: checkpoint.Contract,
+        forward: Backend,
+        contract: Contract,
         known: familiar.Familiar | None = None,
-        home: Path | None = None,
         threads: int = 1,
     ) -> None:
-        self.model, self.contract, self.known = model, contract, known
+        self.forward, self.contract, self.known = forward, contract, known
         self.classes = contract.classes
-        self._forward = Forward(model, contract, home)
         self._threads = threads
         self.turn = threading.Semaphore(threads)
 
     @classmethod
-    def open(cls, folder: Path, home: Path | None = None, threads: int = 1) -> "Predictor":
+    def open(
+        cls, folder: Path, home: Path | None = None, threads: int = 1, backend: str = "torch"
+    ) -> "Predictor":
         """Load the checkpoint of a run folder, with what its gate needs.
 
+        ``home`` is where torch's fastest number format on this machine is remembered. ``backend``
+        is that of ``Settings``; with ``onnx`` torch is not imported.
         Raises: CheckpointError where it is missing or damaged, or says something else than it did.
         """
-        model, contract = checkpoint.load(folder)
+        forward: Backend
+        if backend == "onnx":
+            forward, contract = OnnxForward.open(folder)
+        else:
+            from covidcore.inference.forward import Forward
+
+            forward, contract = Forward.open(folder, home)
         gate, known = contract.facts.get("gate"), contract.facts.get("known")
-        return cls(model, contract, familiar.load(folder, gate, known), home, threads)
+        return cls(forward, contract, familiar.load(folder, gate, known), threads)
 
     @property
     def missing(self) -> str:
@@ -124,10 +141,9 @@ class Predictor:
         if self._threads == 1 or watcher:
             return [answer for batch in batches for answer in answers(batch)]
         # Each thread opens files and asks the network by itself: none waits for another's share.
-        alone = partial(torch.set_num_threads, 1)
         with (
             threadpool_limits(1),  # type: ignore[no-untyped-call]
-            ThreadPoolExecutor(self._threads, initializer=alone) as pool,
+            ThreadPoolExecutor(self._threads, initializer=self.forward.alone) as pool,
         ):
             return [answer for found in pool.map(answers, batches) for answer in found]
 
@@ -195,9 +211,9 @@ class Predictor:
         """Of each image probabilities ``(C,)``, distance in thresholds and features ``(F,)``."""
         if not images:
             return []
-        batch = preprocess(images, self.contract.preprocessing)
+        squares = as_squares(images, self.contract.preprocessing)
         with self.turn:
-            logits, features = self._forward(batch)
+            logits, features = self.forward(squares)
         excess = [0.0] * len(images)
         if self.known:
             excess = self.known.features.excess(features).tolist()

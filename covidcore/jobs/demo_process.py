@@ -105,10 +105,11 @@ def _train(settings: Settings, dataset: Dataset, work: Task) -> str:
 
 def _look_at_validation_images(settings: Settings, run: str) -> None:
     """What the predict page compares uploads with: no visitor waits for it."""
-    from covidcore.inference.predictor import Predictor  # which imports torch
+    from covidcore.inference.predictor import Predictor
 
     store = RunStore(settings)
-    search = Search(store, run, Predictor.open(store.path(run)))
+    model = Predictor.open(store.path(run), backend=settings.backend)
+    search = Search(store, run, model)
     search.keep([search.look(chunk) for chunk in search.chunks])
 
 

@@ -1,6 +1,5 @@
 """A model to take away: as a checkpoint that `jobs.imports` brings in again, or as ONNX."""
 
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -13,14 +12,10 @@ from covidcore.config import child_environment
 from covidcore.data.staging import publish, staging
 from covidcore.errors import RunError
 from covidcore.jobs.models import PARTS, whole_model
+from covidcore.model import onnx_packages
 
 if TYPE_CHECKING:
     from covidcore.jobs.store import RunStore
-
-ONNX_MISSING = (
-    "ONNX files are written with packages that nothing else here needs: install them with pip "
-    "install -r requirements-onnx.txt ({name} is missing)."
-)
 
 _CONTRACT = PARTS[1]
 _CHUNK = 2**20
@@ -75,10 +70,7 @@ def export_onnx(store: "RunStore", run: str, to: Path) -> dict[str, Any]:
 
 def onnx_missing() -> str:
     """A sentence where a package lacks that ``export_onnx`` needs; else empty."""
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        if importlib.util.find_spec(name) is None:
-            return ONNX_MISSING.format(name=name)
-    return ""
+    return onnx_packages.missing(onnx_packages.WRITES)
 
 
 def checkpoint_bytes(store: "RunStore", run: str, share: bool = False) -> bytes:

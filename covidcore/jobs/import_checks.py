@@ -37,6 +37,7 @@ def checked(folder: Path, title: str) -> "Contract":
     Imports torch. Raises: CheckpointError, in a sentence in which the folder is called ``title``.
     """
     from covidcore.inference import familiar
+    from covidcore.inference.forward import Forward
     from covidcore.inference.predictor import Predictor
     from covidcore.model import checkpoint
 
@@ -59,7 +60,7 @@ def checked(folder: Path, title: str) -> "Contract":
     try:
         known = familiar.load(folder, gate, images)
         asked = ((f"golden {at}", one.file) for at, one in enumerate(contract.golden))
-        Predictor(model, contract, known).predict(asked, anyway=True)
+        Predictor(Forward(model, contract), contract, known).predict(asked, anyway=True)
     except (CheckpointError, ValueError) as error:  # numpy's, where features are of another size
         raise CheckpointError(f"{title}/{_FAMILIAR} is damaged, or of another model.") from error
     return contract

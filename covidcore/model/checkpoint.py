@@ -3,26 +3,25 @@
 Nothing is unpickled. The contract is written last, so a folder with a contract is whole; it
 holds the hash of the tensors, the classes in the order of the outputs, the preprocessing, and
 golden inputs with their logits, which are computed again before a model is used.
+
+Torch is imported by the functions that need it: to read a contract costs nothing.
 """
 
 import copy
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from covidcore import storage
 from covidcore.errors import CheckpointError, DataError
 from covidcore.model import golden
 from covidcore.model.golden import Golden
-from covidcore.model.network import build
 from covidcore.model.preprocess import Preprocessing
 from covidcore.model.weights import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FORMAT = 2
 """Of the contract. 1 had no golden inputs and is still read."""
@@ -43,11 +42,13 @@ class Contract:
     """What ``save`` found; empty in contracts of format 1."""
 
 
-def save(folder: Path, model: nn.Module, contract: Contract) -> None:
+def save(folder: Path, model: "nn.Module", contract: Contract) -> None:
     """Write a model and its contract into ``folder``, with golden inputs made here.
 
     A model of half precision is stored so, and computes in single precision when it is opened.
     """
+    from safetensors.torch import save as save_tensors
+
     data = save_tensors(
         {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     )
@@ -73,13 +74,18 @@ def save(folder: Path, model: nn.Module, contract: Contract) -> None:
 
 def load(
     folder: Path, title: str = "", cure: str = "train this run again"
-) -> tuple[nn.Module, Contract]:
+) -> "tuple[nn.Module, Contract]":
     """Open a model, in evaluation mode, after its hash, shapes and values were checked.
 
     Its golden inputs get their logits, or it is not opened. ``title`` is what messages call the
     folder, and ``cure`` what they advise. Raises: CheckpointError where there is none, or it is
     damaged, of another version, or says something else than it did.
     """
+    import torch
+    from safetensors.torch import load as load_tensors
+
+    from covidcore.model.network import build
+
     contract, digest = read_contract(folder, title, cure)
     tensors = f"{title or folder}/{TENSORS}"
     try:

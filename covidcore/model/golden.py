@@ -3,6 +3,8 @@
 The pictures are files, so that everything between bytes and logits is asked: grey from colour and
 from 16 bits, EXIF, resizing, mean and deviation, the order of classes, and torch. They are
 phantoms: a checkpoint that is passed on holds nobody's radiograph for it.
+
+Torch is imported by the functions that ask a network of torch.
 """
 
 import base64
@@ -10,18 +12,19 @@ import copy
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
 
 from covidcore.data.decode import decode
 from covidcore.data.phantoms import PhantomSpec, draw
 from covidcore.errors import CheckpointError, DecodeError
-from covidcore.model.preprocess import Preprocessing, preprocess
+from covidcore.model.preprocess import Preprocessing, as_squares, normalise
+
+if TYPE_CHECKING:
+    from torch import nn
 
 COUNT = 5
 TOLERANCE = 1e-3
@@ -52,10 +55,10 @@ class Golden:
         return cls(base64.b64decode(values["png"], validate=True), logits)
 
 
-def make(model: nn.Module, classes: Sequence[str], spec: Preprocessing) -> tuple[Golden, ...]:
+def make(model: "nn.Module", classes: Sequence[str], spec: Preprocessing) -> tuple[Golden, ...]:
     """Draw the pictures and note what ``model`` says to them on this processor, in fp32."""
     files = _files()
-    found = _logits(copy.deepcopy(model).cpu().eval(), files, spec)
+    found = _logits(copy.deepcopy(model).cpu().eval(), _squares(files, spec), spec)
     return tuple(
         Golden(
             file,
@@ -66,30 +69,58 @@ def make(model: nn.Module, classes: Sequence[str], spec: Preprocessing) -> tuple
 
 
 def check(
-    model: nn.Module, classes: Sequence[str], spec: Preprocessing, golden: Sequence[Golden]
+    model: "nn.Module", classes: Sequence[str], spec: Preprocessing, golden: Sequence[Golden]
 ) -> None:
     """Ask a model, in evaluation mode, again.
 
     Raises: CheckpointError where a logit differs by more than ``TOLERANCE``.
     """
-    expected = np.array([[one.logits.get(name, np.nan) for name in classes] for one in golden])
+    import torch
+
+    found = _logits(model, squares(golden, spec), spec)
+    compare(found, classes, golden, f"torch {torch.__version__}")
+
+
+def squares(golden: Sequence[Golden], spec: Preprocessing) -> NDArray[np.uint8]:
+    """The pictures as the network's input size has them, ``(G, S, S)``.
+
+    Raises: CheckpointError where one can not be read.
+    """
     try:
-        found = _logits(model, [one.file for one in golden], spec)
+        return _squares([one.file for one in golden], spec)
     except DecodeError as error:
         raise CheckpointError(f"A golden input of this model can not be read: {error}") from error
+
+
+def compare(
+    found: NDArray[np.float64], classes: Sequence[str], golden: Sequence[Golden], by: str
+) -> None:
+    """Compare the logits ``(G, C)`` that ``by``, a program and its version, found.
+
+    Raises: CheckpointError where one differs by more than ``TOLERANCE``.
+    """
+    expected = np.array([[one.logits.get(name, np.nan) for name in classes] for one in golden])
     worst = float(np.abs(found - expected).max())
     if not worst <= TOLERANCE:  # NaN too
         raise CheckpointError(
             "This model does not say to its golden inputs what it said when it was stored (a logit "
             f"differs by {worst:.2g}): its classes, its preprocessing or its weights were changed, "
-            f"or torch {torch.__version__} computes otherwise here. It is not used; train it again."
+            f"or {by} computes otherwise here. It is not used; train it again."
         )
 
 
-@torch.inference_mode()
-def _logits(model: nn.Module, files: Sequence[bytes], spec: Preprocessing) -> NDArray[np.float64]:
-    batch = preprocess([decode(file).pixels for file in files], spec)
-    found: NDArray[np.float64] = model(batch).double().numpy()
+def _squares(files: Sequence[bytes], spec: Preprocessing) -> NDArray[np.uint8]:
+    return as_squares([decode(file).pixels for file in files], spec)
+
+
+def _logits(
+    model: "nn.Module", images: NDArray[np.uint8], spec: Preprocessing
+) -> NDArray[np.float64]:
+    import torch
+
+    batch = normalise(torch.from_numpy(images), spec)
+    with torch.inference_mode():
+        found: NDArray[np.float64] = model(batch).double().numpy()
     return found
 
 

@@ -20,14 +20,13 @@ from torch import nn
 
 from covidcore import storage
 from covidcore.config import DISCLAIMER
-from covidcore.data.decode import decode
 from covidcore.errors import CheckpointError
 from covidcore.model import checkpoint, golden
 from covidcore.model.checkpoint import Contract
-from covidcore.model.preprocess import preprocess
+from covidcore.model.preprocess import normalise
 
 TOLERANCE = 1e-4
-"""Largest difference of a logit between ONNX Runtime and torch on the golden inputs."""
+"""Largest difference of an output between ONNX Runtime and torch on the golden inputs."""
 INPUT, OUTPUT = "image", "logits"
 
 
@@ -41,15 +40,12 @@ def write(folder: Path, to: Path) -> dict[str, Any]:
     model, contract = checkpoint.load(folder)
     _, digest = checkpoint.read_contract(folder)
     asked = contract.golden or golden.make(model, contract.classes, contract.preprocessing)
-    images = preprocess([decode(one.file).pixels for one in asked], contract.preprocessing)
+    squares = torch.from_numpy(golden.squares(asked, contract.preprocessing))
+    images = normalise(squares, contract.preprocessing)
     about = describe(contract, asked, digest)
-    data = _graph(model, images, about)
-    worst = _difference(data, model, images)
-    if not worst <= TOLERANCE:  # NaN too
-        raise CheckpointError(
-            f"ONNX Runtime does not say to the golden inputs what torch says (a logit differs by "
-            f"{worst:.2g}; at most {TOLERANCE:g} is let pass): the file was not written."
-        )
+    data = graph(model, images, INPUT, (OUTPUT,), about)
+    worst = difference(data, model, images, INPUT)
+    check(worst)
     text = json.dumps(storage.plain(about), indent=1, ensure_ascii=False)
     storage.write_text(to.with_name(f"{to.name}.json"), f"{text}\n")
     storage.write_bytes(to, data)
@@ -73,8 +69,17 @@ def describe(contract: Contract, asked: tuple[golden.Golden, ...], digest: str) 
     }
 
 
-def _graph(model: nn.Module, images: torch.Tensor, about: dict[str, Any]) -> bytes:
-    """The file's bytes."""
+def graph(
+    model: nn.Module,
+    images: torch.Tensor,
+    given: str,
+    outputs: tuple[str, ...],
+    about: dict[str, Any],
+) -> bytes:
+    """The file's bytes, of a network in evaluation mode that takes one batch such as ``images``.
+
+    ``given`` and ``outputs`` name what goes in and what comes out; ``about`` is its metadata.
+    """
     import onnx
 
     with _silence():
@@ -82,8 +87,8 @@ def _graph(model: nn.Module, images: torch.Tensor, about: dict[str, Any]) -> byt
             model,
             (images[:2].contiguous(),),
             dynamo=True,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
+            input_names=[given],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )
@@ -100,21 +105,31 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else storage.canonical_json(value).decode()
 
 
-def _difference(data: bytes, model: nn.Module, images: torch.Tensor) -> float:
-    """The largest difference of a logit, asked all at once and one by one."""
+def difference(data: bytes, model: nn.Module, images: torch.Tensor, given: str) -> float:
+    """The largest difference of any output, asked all at once and one by one."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
-    def ask(batch: torch.Tensor) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {INPUT: batch.contiguous().numpy()})[0]
-        return found
+    def ask(batch: torch.Tensor) -> list[NDArray[np.float32]]:
+        return list(session.run(None, {given: batch.contiguous().numpy()}))
 
     with torch.inference_mode():
-        expected = model(images).numpy()
-    apart = [np.abs(ask(images) - expected)]
-    apart += [np.abs(ask(images[at : at + 1]) - expected[at]) for at in range(len(images))]
-    return float(max(one.max() for one in apart))
+        said = model(images)
+    expected = [one.numpy() for one in (said if isinstance(said, tuple) else (said,))]
+    by_one = [ask(images[at : at + 1]) for at in range(len(images))]
+    found = [ask(images), [np.concatenate(parts) for parts in zip(*by_one, strict=True)]]
+    apart = [np.abs(one - of) for some in found for one, of in zip(some, expected, strict=True)]
+    return float(np.max([one.max() for one in apart]))  # NaN where any is
+
+
+def check(worst: float) -> None:
+    """Raises: CheckpointError for a ``difference`` that is too large."""
+    if not worst <= TOLERANCE:  # NaN too
+        raise CheckpointError(
+            f"ONNX Runtime does not say to the golden inputs what torch says (an output differs by "
+            f"{worst:.2g}; at most {TOLERANCE:g} is let pass): the file was not written."
+        )
 
 
 @contextlib.contextmanager

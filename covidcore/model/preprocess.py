@@ -63,8 +63,12 @@ def preprocess(images: Sequence[NDArray[np.uint8]], spec: Preprocessing) -> "tor
     """Grey images ``(H, W)`` of any size -> float32 ``(N, 3, size, size)``, normalised."""
     import torch
 
-    squares = np.stack([resize(image, spec.image_size) for image in images])
-    return normalise(torch.from_numpy(squares), spec)
+    return normalise(torch.from_numpy(as_squares(images, spec)), spec)
+
+
+def as_squares(images: Sequence[NDArray[np.uint8]], spec: Preprocessing) -> NDArray[np.uint8]:
+    """Grey images ``(H, W)`` of any size -> ``(N, size, size)``, values 0 to 255."""
+    return np.stack([resize(image, spec.image_size) for image in images])
 
 
 def normalise(squares: "torch.Tensor", spec: Preprocessing) -> "torch.Tensor":

@@ -12,7 +12,7 @@ from covidcore.inference.forward import EXACT, Forward, fold
 from covidcore.inference.predictor import BATCH, Predictor
 from covidcore.model import checkpoint, network
 from covidcore.model.network import build
-from covidcore.model.preprocess import preprocess
+from covidcore.model.preprocess import as_squares
 from covidcore.model.weights import ARCHITECTURES
 from covidcore.training import precision
 from tests.pictures import picture
@@ -61,8 +61,8 @@ def test_every_probability_is_as_good_as_that_of_single_precision(
     finished: Trained, quick: None, tmp_path: Path
 ) -> None:
     exact, fast, contract = both(finished.folder, tmp_path)
-    batch = preprocess([picture(seed, 64) for seed in range(40)], contract.preprocessing)
-    (wanted, _), (found, _) = exact(batch), fast(batch)
+    squares = as_squares([picture(seed, 64) for seed in range(40)], contract.preprocessing)
+    (wanted, _), (found, _) = exact(squares), fast(squares)
     assert not np.array_equal(found, wanted)  # else bf16 was not asked
     chances = [softmax(logits, contract.temperature) for logits in (wanted, found)]
     assert np.abs(chances[0] - chances[1]).max() <= EXACT
@@ -72,9 +72,9 @@ def test_what_bf16_could_change_is_asked_again(
     finished: Trained, quick: None, tmp_path: Path
 ) -> None:
     exact, fast, contract = both(finished.folder, tmp_path)
-    batch = preprocess([picture(seed, 64) for seed in range(8)], contract.preprocessing)
+    squares = as_squares([picture(seed, 64) for seed in range(8)], contract.preprocessing)
     fast._error = 1e30  # whatever the probability: it could be any other
-    for found, wanted in zip(fast(batch), exact(batch), strict=True):
+    for found, wanted in zip(fast(squares), exact(squares), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 

@@ -42,7 +42,7 @@ def strict(predictor: Predictor, threshold: float) -> Predictor:
     assert predictor.known is not None
     features = replace(predictor.known.features, threshold=threshold)
     known = replace(predictor.known, features=features)
-    return Predictor(predictor.model, predictor.contract, known)
+    return Predictor(predictor.forward, predictor.contract, known)
 
 
 def test_a_threshold_from_validation_images_is_stated_in_the_contract(

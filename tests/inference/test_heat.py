@@ -8,6 +8,7 @@ import pytest
 from covidcore.data.decode import decode
 from covidcore.errors import DecodeError
 from covidcore.evaluation.stress import attention
+from covidcore.inference.forward import Forward
 from covidcore.inference.heat import heat_of
 from covidcore.inference.predictor import Predictor
 from covidcore.model.explain import grad_cam
@@ -30,7 +31,8 @@ def test_heat_is_of_the_class_that_is_asked_about(finished: Trained, predictor: 
     file = finished.dataset.root / finished.dataset.index["file"][0]
     said = predictor.predict([("x", file)])[0]
     images = preprocess([decode(file).pixels], predictor.contract.preprocessing)
-    own = grad_cam(predictor.model, predictor.contract.arch, images)[0]
+    assert isinstance(predictor.forward, Forward)
+    own = grad_cam(predictor.forward.model, predictor.contract.arch, images)[0]
     for name in predictor.classes:
         heat = heat_of(predictor, file, name)
         assert heat.cells.min() >= 0

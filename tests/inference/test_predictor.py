@@ -152,7 +152,7 @@ def test_probabilities_are_calibrated(predictor: Predictor) -> None:
     images = [picture(seed) for seed in range(3)]
     sharp = predictor.probabilities(images)
     expected = np.sqrt(sharp) / np.sqrt(sharp).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(Predictor(predictor.model, warmer).probabilities(images), expected)
+    np.testing.assert_allclose(Predictor(predictor.forward, warmer).probabilities(images), expected)
     assert np.abs(sharp - expected).max() > 1e-3
 
 

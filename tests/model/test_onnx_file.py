@@ -93,13 +93,13 @@ def test_a_file_that_says_something_else_never_appears(
 ) -> None:
     from covidcore.model import onnx_file
 
-    graph = onnx_file._graph
+    graph = onnx_file.graph
 
     def of_another(model: torch.nn.Module, *rest: object) -> bytes:
         other = build("mobilenet_v3_large", 3, seed=4).eval()
         return graph(other, *rest)
 
-    monkeypatch.setattr(onnx_file, "_graph", of_another)
+    monkeypatch.setattr(onnx_file, "graph", of_another)
     (tmp_path / "model.onnx").write_bytes(b"as it was")
     with pytest.raises(CheckpointError, match="does not say to the golden inputs what torch says"):
         onnx_file.write(folder, tmp_path / "model.onnx")

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from covidcore import storage
 from covidcore.config import Settings
 from covidcore.data.index import dataset_folder, load
+from covidcore.data.split import digest
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
 from tests.hostile import saved
@@ -48,10 +49,11 @@ def renamed(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     to = dict(zip(classes, HOSTILE, strict=True))
     for path in (folder.job, folder.contract, folder.report):
         storage.write_json(path, _renamed(json.loads(path.read_text()), to))
-    job = json.loads(folder.job.read_text())
-    storage.write_json(folder.job, {**job, "name": HOSTILE[1], "dataset_name": HOSTILE[2]})
     storage.write_table(folder.predictions, _table(pd.read_parquet(folder.predictions), to))
     storage.write_csv(folder.split, _table(pd.read_csv(folder.split, dtype=str), to))
+    dealt = digest(pd.read_csv(folder.split, dtype=str, keep_default_na=False))
+    names = {"name": HOSTILE[1], "dataset_name": HOSTILE[2], "split": dealt}
+    storage.write_json(folder.job, {**folder.read_job(), **names})
     status = folder.status()
     written = folder.hash_artefacts() if status.get("artefacts") else {}
     folder.write_status(State.DONE, artefacts=written)

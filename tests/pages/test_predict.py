@@ -17,14 +17,16 @@ from covidcore.data.phantoms import PhantomSpec, draw
 from covidcore.data.sources import resolve
 from covidcore.evaluation.operating import OperatingPoint, screening
 from covidcore.inference import predictor as predicting
+from covidcore.inference.forward import Forward
 from covidcore.inference.meaning import matrix_of_test
+from covidcore.inference.onnx_forward import NO_HEAT
 from covidcore.inference.table import as_csv
 from covidcore.jobs import imports
 from covidcore.jobs.store import RunStore
 from covidcore.limits import Limit, Rate
 from covidcore.model.weights import SHIPPED
 from covidcore.wording import interval, percent
-from pages import predict_heat, shared_demo
+from pages import predict_heat, shared_demo, shared_model
 from tests.hostile import saved
 from tests.pages.conftest import click, texts
 
@@ -150,6 +152,21 @@ def test_neighbours_that_can_not_be_looked_for_are_a_sentence(own, open_page) ->
     (error,) = app.error
     assert "not here any more" in error.value
     assert app.subheader[0].value.endswith(" %")
+
+
+def test_with_onnx_there_is_no_heat_and_torch_is_not_loaded(own, open_page, monkeypatch) -> None:
+    opened = []
+    monkeypatch.setenv("COVIDCORE_BACKEND", "onnx")
+    monkeypatch.setattr(shared_model, "load_torch", lambda: opened.append("torch"))
+    # Whether ONNX Runtime answers as torch does is another test's.
+    monkeypatch.setattr(
+        predicting.OnnxForward, "open", lambda folder: opened.append("onnx") or Forward.open(folder)
+    )
+    app = send(open_page("predict"), ("mine.png", image_of(own, "test")[1]))
+    assert opened == ["onnx"]
+    assert NO_HEAT in texts(app)
+    assert "Show a heatmap" not in [one.label for one in app.toggle]
+    assert "chooses among its classes" in texts(app)
 
 
 def test_heat_is_drawn_when_asked_for_and_proves_nothing(trained, open_page, monkeypatch) -> None:
