@@ -35,7 +35,7 @@ _STAY = (".lock", ".sqlite-journal")
 
 @dataclass
 class AppCampaign:
-    """``whole`` is the folder of the run that nobody stopped, ``images`` what the archive holds."""
+    """``whole`` is the folder of the run that nobody stopped."""
 
     home: Path
     archive: Path
@@ -44,6 +44,8 @@ class AppCampaign:
     whole: Path
     fingerprint: str
     images: int
+    pictures: int
+    """What the archive holds: the images, and masks beside them."""
     longest: float
     """Seconds that it takes from the archive to the end."""
     finished: int = 0
@@ -61,6 +63,7 @@ class AppCampaign:
             whole.folder,
             whole.dataset.fingerprint,
             len(whole.dataset.index),
+            len(list(phantoms.rglob("*.png"))),
             2 * (whole.store.info(whole.run).seconds or 0) + 4,
         )
 
@@ -122,8 +125,8 @@ class AppCampaign:
         imports = self.home / "imports"
         shown = [path for path in imports.glob("[!.]*")] if imports.is_dir() else []
         for folder in shown:
-            files = [path for path in folder.rglob("*.png")]
-            assert len(files) == self.images, f"{folder} holds {len(files)} images"
+            found = len(list(folder.rglob("*.png")))
+            assert found == self.pictures, f"{folder} holds {found} pictures"
         for info in index.known(self.home):
             assert info.fingerprint == self.fingerprint
             dataset = index.load(info.fingerprint, self.home)
