@@ -36,12 +36,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         share_in(Path(folder))
         phantoms = write(PhantomSpec(images=36, size=96), Path(folder) / "phantoms")
-        whole = trained(phantoms, TINY)
         if asked.only != "app":
-            _worker(whole, phantoms, Path(folder) / "home", share, asked.seed)
+            _worker(trained(phantoms, TINY), phantoms, Path(folder) / "home", share, asked.seed)
         if asked.only != "worker":
             count = asked.kills - share if not asked.only else share
-            _app(whole, phantoms, Path(folder), count, asked.seed)
+            _app(phantoms, Path(folder), count, asked.seed)
 
 
 def _worker(whole: Trained, phantoms: Path, home: Path, count: int, seed: int) -> None:
@@ -57,9 +56,9 @@ def _worker(whole: Trained, phantoms: Path, home: Path, count: int, seed: int) -
     _sum(count, "", campaign.finished, began)
 
 
-def _app(whole: Trained, phantoms: Path, scratch: Path, count: int, seed: int) -> None:
+def _app(phantoms: Path, scratch: Path, count: int, seed: int) -> None:
     began = time.monotonic()
-    campaign = AppCampaign.of(whole, phantoms, scratch, TINY)
+    campaign = AppCampaign.of(phantoms, scratch, TINY)
     struck = _counted((f"{who} | {at}" for who, at in campaign.kills(count, seed)), began)
     print("\n| killed | while | times | went on to the same bytes | lost |\n|---|---|---|---|---|")
     for where, times in struck.most_common():

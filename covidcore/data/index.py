@@ -122,13 +122,15 @@ def scan(root: Path, home: Path, progress: Progress | None = None, labels: str =
 
 def _keep_squares(dataset: Dataset, home: Path, kept: Scratch) -> None:
     """Make the pixel array where that takes no decoding; else it is made when it is needed."""
-    from covidcore.data.pixels import is_stored, pixel_array
+    from covidcore.data.pixels import is_stored, pixel_array, sweep
 
     if is_stored(dataset, SIZE, home):
         return
     if Squares(dataset, SIZE, home, kept).whole:
         with contextlib.suppress(DataError):  # a full disk: whoever needs it will say so
             pixel_array(dataset, SIZE, home, scanned=kept)
+    else:
+        sweep(dataset, SIZE, home)  # it may not be needed for long
 
 
 def _indexed(

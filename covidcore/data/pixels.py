@@ -100,6 +100,17 @@ def squares(
     return [found[row] for row in rows]
 
 
+def sweep(dataset: Dataset, size: int, home: Path) -> None:
+    """Remove what processes that were killed have left of an array, unless one is being made."""
+    from filelock import FileLock, Timeout
+
+    path = _path(dataset, size, home)
+    lock = path.with_suffix(".lock")
+    if lock.is_file():  # else nobody has begun
+        with contextlib.suppress(OSError, Timeout), FileLock(lock, timeout=0):
+            storage.sweep(path)
+
+
 def is_stored(dataset: Dataset, size: int, home: Path) -> bool:
     """Whether ``pixel_array`` would find the images decoded already."""
     path = _path(dataset, size, home)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from covidcore.data.decode import decode
@@ -123,6 +124,20 @@ def test_an_interrupt_leaves_nothing(dataset: Dataset, home: Path) -> None:
         pixel_array(dataset, 32, home, stop)
     assert names(kept(dataset, home)) <= LEFT
     assert len(pixel_array(dataset, 32, home)) == 10
+
+
+def test_what_a_killed_process_was_making_goes_with_the_next_scan(
+    dataset: Dataset, home: Path
+) -> None:
+    """The scan itself makes none any more: it would have to decode."""
+    (kept(dataset, home) / "pixels-224.npy").unlink()
+    left = kept(dataset, home) / ".pixels-224.npy-0123456789ab"
+    left.touch()
+    with FileLock(left.with_name("pixels-224.lock")):
+        scan(dataset.root, home)
+        assert left.exists()  # somebody is making it
+    scan(dataset.root, home)
+    assert not left.exists()
 
 
 def test_many_callers_at_once_make_it_once(dataset: Dataset, home: Path) -> None:

@@ -20,13 +20,14 @@ from pathlib import Path
 
 from covidcore.config import Settings
 from covidcore.data import index, pixels
+from covidcore.data.sources import resolve
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import Recipe
 from tests.conftest import ROOT
 from tests.data.zips import zip_folder
 from tests.faults.wholeness import assert_readable, remains
-from tests.runs import DEADLINE, Trained, assert_same_results, kill_worker, wait_until, worker_pid
+from tests.runs import DEADLINE, assert_same_results, kill_worker, trained, wait_until, worker_pid
 
 WHO = ("app", "worker", "both")
 _STAY = (".lock", ".sqlite-journal")
@@ -53,17 +54,20 @@ class AppCampaign:
     """Who was killed, and what was being done."""
 
     @classmethod
-    def of(cls, whole: Trained, phantoms: Path, scratch: Path, recipe: Recipe) -> "AppCampaign":
-        """Of the run that nobody stopped; the archive holds its images, under the same names."""
+    def of(cls, phantoms: Path, scratch: Path, recipe: Recipe) -> "AppCampaign":
+        """Of an archive of the phantoms, and of a run of what it holds, under the same names."""
+        archive = zip_folder(phantoms, scratch / f"{phantoms.name}.zip")
+        unpacked = resolve(str(archive), Settings(home=scratch / "unpacked")).root
+        whole = trained(unpacked, recipe)
         return cls(
             scratch / "home of the app",
-            zip_folder(phantoms, scratch / f"{phantoms.name}.zip"),
+            archive,
             recipe,
             whole.run,
             whole.folder,
             whole.dataset.fingerprint,
             len(whole.dataset.index),
-            len(list(phantoms.rglob("*.png"))),
+            len(list(unpacked.rglob("*.png"))),
             2 * (whole.store.info(whole.run).seconds or 0) + 4,
         )
 

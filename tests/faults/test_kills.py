@@ -33,11 +33,9 @@ def test_25_kills_at_random_moments(store: RunStore, dataset: Dataset, whole: Tr
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1200)
-def test_12_kills_of_the_app_its_worker_or_both(
-    whole: Trained, phantoms: Path, tmp_path: Path
-) -> None:
+def test_12_kills_of_the_app_its_worker_or_both(phantoms: Path, tmp_path: Path) -> None:
     """On the way from an archive to a finished run."""
-    campaign = AppCampaign.of(whole, phantoms, tmp_path, TINY)
+    campaign = AppCampaign.of(phantoms, tmp_path, TINY)
     struck = list(campaign.kills(12, seed=5))
     assert {who for who, _ in struck} == set(WHO), struck
     assert len({at for _, at in struck}) > 2, struck
