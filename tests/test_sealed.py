@@ -1,5 +1,6 @@
 """A file that is not as it was written is known by its own check sum: every bit of it counts."""
 
+import functools
 import io
 import json
 import random
@@ -146,3 +147,26 @@ def test_the_columns_are_those_of_an_epoch() -> None:
     from covidcore.training.loop import EpochResult
 
     assert tuple(field.name for field in dataclasses.fields(EpochResult)) == history.COLUMNS
+
+
+def test_what_was_just_written_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, row = tmp_path / "a.npy", b"x" * 8
+    sums = sealed.Sums(b"head")
+    sums.add(row)
+    path.write_bytes(b"head" + row + bytes(sums))
+    read: list[Path] = []
+    look = sealed._as_written
+
+    @functools.wraps(look)
+    def counted(path: Path, *more: int) -> bool:
+        read.append(path)
+        return look(path, *more)
+
+    monkeypatch.setattr(sealed, "_as_written", counted)
+    sealed.trust(path, 4, 1, 8)
+    assert sealed.is_whole(path, 4, 1, 8)
+    assert read == []
+    storage.write_bytes(path, b"head" + b"y" * 8 + bytes(sums))  # another file in its place
+    assert not sealed.is_whole(path, 4, 1, 8)

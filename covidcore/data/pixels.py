@@ -189,6 +189,7 @@ def _build(
         return read_square(dataset.root, file, digest, size).tobytes() if square is None else square
 
     with storage.replacing(path) as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+        each = map if kept.whole else pool.map  # what lies there already needs no threads
         header = header_of(len(files), size)
         out.write(header)
         sums = sealed.Sums(header)
@@ -198,7 +199,8 @@ def _build(
             # Futures in slices: map() would queue every decoded image while the disk is slow.
             step = 256
             for start in range(0, len(files), step):
-                for done, data in enumerate(pool.map(read, files[start : start + step]), start + 1):
+                squares = each(read, files[start : start + step])
+                for done, data in enumerate(squares, start + 1):
                     out.write(data)
                     sums.add(data)
                     if progress:
@@ -207,6 +209,7 @@ def _build(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    sealed.trust(path, len(header), len(files), size * size)
 
 
 def read_square(root: Path, file: str, digest: str, size: int) -> "NDArray[np.uint8]":
