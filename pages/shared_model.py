@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @st.cache_resource(max_entries=2, show_spinner="Loading the model")
 def predictor(run: str, home: Path) -> "Predictor":
     """A run's model, ready to answer."""
+    from threadpoolctl import threadpool_limits
+
     from covidcore.inference.predictor import Predictor
     from covidcore.jobs.models import model_folder
 
@@ -27,6 +29,8 @@ def predictor(run: str, home: Path) -> "Predictor":
     elif settings.demo:
         spare_memory()
     model = Predictor.open(model_folder(shared.store(), run), home, backend=settings.backend)
+    # NumPy's threads wait for work at full speed, on the processors that other visitors need.
+    threadpool_limits(1)  # type: ignore[no-untyped-call]
     settle_memory()
     return model
 
