@@ -125,6 +125,8 @@ def photograph(url: str, links: dict[str, str], to: Path) -> None:
             if name == "lab":
                 window.get_by_text("Shortcut lab", exact=True).scroll_into_view_if_needed()
                 window.mouse.wheel(0, 5000)
+                second = window.get_by_test_id("stImage").locator("img").nth(1)
+                second.wait_for(timeout=120_000)  # both arms are drawn
             window.wait_for_timeout(1500)
             picture = Image.open(io.BytesIO(window.screenshot())).convert("RGB")
             picture.quantize(**FEW_COLOURS).save(to / f"{name}.png", optimize=True)
