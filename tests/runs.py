@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -180,3 +181,10 @@ def _trained(phantoms: Path, recipe: Recipe) -> Trained:
     settings = Settings(home=shutil.copytree(home, home.with_name(f"{name}-{process()}")))
     (run,) = RunStore(settings).list()
     return Trained(settings, RunStore(settings), load(run.dataset, settings.home), run.run)
+
+
+def copied(run: Trained, phantoms: Path, home: Path, **settings: Any) -> RunStore:
+    """A copy of a finished run in a home of its own, to be written to; ``settings`` beside it."""
+    scanned(phantoms, home)
+    shutil.copytree(run.folder, home / "runs" / run.run)
+    return RunStore(Settings(home=home, **settings))

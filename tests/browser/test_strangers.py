@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +24,7 @@ from covidcore.upload_guard import HEADERS
 from tests.browser.conftest import ROOT, free_port, serve
 from tests.hostile import saved
 from tests.pictures import picture
-from tests.runs import SHORT, trained
+from tests.runs import SHORT, trained, wait_until
 
 pytest.importorskip("websockets", reason="websockets (requirements-dev.txt) is not installed")
 
@@ -102,10 +101,7 @@ class Door:
         """What the server holds of uploads now."""
         self.told.unlink(missing_ok=True)
         os.kill(self.pid, signal.SIGUSR1)
-        deadline = time.monotonic() + 30
-        while not self.told.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(self.told.exists, "the server to tell what it holds", every=0.05)
         return dict(json.loads(self.told.read_text()))
 
 
@@ -309,11 +305,13 @@ def test_uploads_are_gone_once_their_tab_is_closed(door: Door) -> None:
 
     during = ran(visit())
     assert during["bytes"] and during["alive"] and during["made"]
-    deadline = time.monotonic() + 120
-    while (now := door.keeps())["bytes"] or now["alive"]:
-        assert time.monotonic() < deadline, now
-        time.sleep(0.5)
+
+    def gone() -> bool:
         door.ask("GET", "/_stcore/health")
+        now = door.keeps()
+        return not now["bytes"] and not now["alive"]
+
+    wait_until(gone, "the upload to be gone", every=0.5)
 
 
 def test_connections_are_counted(door: Door) -> None:

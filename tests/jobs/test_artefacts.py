@@ -1,18 +1,15 @@
 """What a finished run is made of is checked before it is shown, and can be made anew."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from covidcore import storage
-from covidcore.config import Settings
 from covidcore.errors import RunError
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
-from tests.once import scanned
-from tests.runs import SHORT, Trained, assert_same_results, trained, wait_for_end
+from tests.runs import SHORT, Trained, assert_same_results, copied, trained, wait_for_end
 
 ARTEFACTS = (
     *("split.csv", "history.csv", "predictions.parquet", "report.json"),
@@ -28,9 +25,7 @@ def whole(phantoms: Path) -> Trained:
 @pytest.fixture
 def store(whole: Trained, phantoms: Path, home: Path) -> RunStore:
     """A copy of the finished run in a home of its own."""
-    scanned(phantoms, home)
-    shutil.copytree(whole.folder, home / "runs" / whole.run)
-    return RunStore(Settings(home=home))
+    return copied(whole, phantoms, home)
 
 
 def remove(path: Path) -> None:

@@ -16,8 +16,7 @@ from covidcore.jobs.causes import LOCK_GONE
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.removal import lost_in_words
 from covidcore.jobs.store import RunStore
-from tests.once import scanned
-from tests.runs import LONG, SHORT, Trained, trained, wait_for_end, wait_until
+from tests.runs import LONG, SHORT, Trained, copied, trained, wait_for_end, wait_until
 
 
 @pytest.fixture
@@ -28,9 +27,7 @@ def whole(phantoms: Path) -> Trained:
 @pytest.fixture
 def store(whole: Trained, phantoms: Path, home: Path) -> RunStore:
     """A copy of the finished run in a home of its own, in which nothing is started."""
-    scanned(phantoms, home)
-    shutil.copytree(whole.folder, home / "runs" / whole.run)
-    return RunStore(Settings(home=home, slots=0))
+    return copied(whole, phantoms, home, slots=0)
 
 
 def gone(path: Path) -> None:
