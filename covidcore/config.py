@@ -45,6 +45,8 @@ class Settings:
     """``COVIDCORE_TRAINING=off``: visitors of a demo train nothing."""
     backend: str = "torch"
     """``COVIDCORE_BACKEND``: what computes answers; ``torch``, or ``onnx`` for ONNX Runtime."""
+    compiler: str = ""
+    """``COVIDCORE_COMPILE``: a backend of ``torch.compile`` to train with, such as ``inductor``."""
 
     def refuse_in_demo(self) -> None:
         """Raises: DataError in a public demo, where a visitor brings in no data."""
@@ -83,6 +85,7 @@ class Settings:
             weights=path("COVIDCORE_WEIGHTS"),
             training=_training(env.get("COVIDCORE_TRAINING", "").strip().lower() or "on"),
             backend=_backend(env.get("COVIDCORE_BACKEND", "").strip().lower() or "torch"),
+            compiler=env.get("COVIDCORE_COMPILE", "").strip(),
         )
 
 

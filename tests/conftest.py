@@ -18,6 +18,8 @@ from tests.pictures import picture
 ROOT = Path(__file__).resolve().parent.parent
 # Hundreds of processes are started here: where this is set each compiles the program anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Several processes share the cores: threads of NumPy and torch would wait for each other's.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 _REAL = "radiography-2905"
 _DEAREST = (  # each a minute or more on two cores
     *("jobs/test_contract.py", "test_cli.py", "jobs/test_store.py", "faults/test_causes.py"),

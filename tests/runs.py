@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from covidcore.config import Settings
 from covidcore.data.index import Dataset, load
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
+from covidcore.jobs.stress import stress_study
 from covidcore.training.recipe import Recipe
 from tests.once import key, once, process, scanned
 
@@ -181,6 +182,18 @@ def _trained(phantoms: Path, recipe: Recipe) -> Trained:
     settings = Settings(home=shutil.copytree(home, home.with_name(f"{name}-{process()}")))
     (run,) = RunStore(settings).list()
     return Trained(settings, RunStore(settings), load(run.dataset, settings.home), run.run)
+
+
+def stressed(phantoms: Path) -> Trained:
+    """The run of ``SHORT`` with its stress tests, which a process of theirs has made."""
+    finished = trained(phantoms, SHORT)
+
+    def examine(home: Path) -> None:
+        store = copied(finished, phantoms, home)
+        stress_study(store, finished.run).follow(lambda *_: None)
+
+    settings = Settings(home=once(f"stressed-{key(phantoms)}", examine))
+    return replace(finished, settings=settings, store=RunStore(settings))
 
 
 def copied(run: Trained, phantoms: Path, home: Path, **settings: Any) -> RunStore:

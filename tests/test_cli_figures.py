@@ -8,7 +8,7 @@ import pytest
 from covidcore.config import Settings
 from covidcore.jobs.store import RunStore
 from tests.edited import edit
-from tests.runs import LONG, SHORT, Trained, trained
+from tests.runs import LONG, SHORT, Trained, copied, stressed, trained
 from tests.test_cli import Ask, Run, ask, environment, run, sentence
 
 __all__ = ["ask", "environment", "run"]  # fixtures of the command line
@@ -117,8 +117,9 @@ def test_the_cheapest_threshold_and_nonsense(
         assert words in sentence(err)
 
 
-def test_stress(ask: Ask, run: Run, two: tuple[Trained, Trained]) -> None:
-    name = two[1].run
+def test_stress(ask: Ask, run: Run, phantoms: Path, home: Path) -> None:
+    name = stressed(phantoms).run
+    copied(stressed(phantoms), phantoms, home)
     status, document = ask("stress", name[:8])
     assert status == 0
     assert (document["run"], document["test_opened"]) == (name, 1)

@@ -32,6 +32,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "COVIDCORE_WEIGHTS": "/weights/resnet18.pth",
             "COVIDCORE_TRAINING": " Off ",
             "COVIDCORE_BACKEND": " ONNX ",
+            "COVIDCORE_COMPILE": " inductor ",
         }
     )
     assert settings == Settings(
@@ -43,6 +44,7 @@ def test_every_variable_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         weights=Path("/weights/resnet18.pth"),
         training=False,
         backend="onnx",
+        compiler="inductor",
     )
 
 

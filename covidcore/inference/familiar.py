@@ -6,7 +6,7 @@ passed on goes without thumbnails of its training images: it has hashes of them 
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,6 @@ def _typical(thumbnails: NDArray[np.uint8]) -> Values:
     if np.median(alike) < _ALIKE:
         mean = np.zeros_like(mean)
     return np.asarray(mean, np.float32)
-
-
-def looks_of(squares: Iterable[NDArray[np.uint8]]) -> Values:
-    """Grey-level statistics ``(N, K)`` of N squares ``(S, S)``."""
-    return np.stack([grey_statistics(np.asarray(square)) for square in squares])
 
 
 def thumbnails_of(squares: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -164,7 +159,7 @@ def _unpack(data: bytes, hashed: Callable[[], Hashed]) -> Familiar:
         _novelty(arrays[f"{name}.means"], arrays[f"{name}.whitening"], threshold)
         for name, threshold in zip(("features", "looks"), thresholds, strict=True)
     )
-    if looks.means.shape[1] != len(grey_statistics(np.zeros((SIDE, SIDE), np.uint8))):
+    if looks.means.shape[1] != grey_statistics(np.zeros((1, SIDE, SIDE), np.uint8)).shape[1]:
         raise ValueError("looks")
     return Familiar(features, looks, memory, typical)
 

@@ -56,7 +56,7 @@ def check_looks(square: NDArray[np.uint8], familiar: Familiar) -> Refusal | None
     """Look at the grey levels of an image of the network's input size ``(S, S)``."""
     if is_negative(thumbnail(square), familiar.typical):
         return NEGATIVE
-    if familiar.looks.excess(grey_statistics(square)[None])[0] > _FAR_LOOKS:
+    if familiar.looks.excess(grey_statistics(square[None]))[0] > _FAR_LOOKS:
         return Refusal(
             "not_a_chest_radiograph",
             f"{_NO_RADIOGRAPH}its grey levels are spread unlike those of any image that this model "

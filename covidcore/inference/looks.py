@@ -16,37 +16,55 @@ Values = NDArray[np.floating[Any]]
 
 _SIDES = (64, 32, 16)
 _BINS = 8
+_PART = 256
+"""Images at a time, at most: 25 MB."""
 _NEGATIVE = -0.4
 """Correlation with the mean training image below which the negative is more likely: as the audit
 has it, where it finds 97 % of negatives and lists no other image."""
 
 
-def grey_statistics(square: NDArray[np.uint8]) -> Values:
-    """26 numbers of a grey image: histogram, contrast, detail at three sizes, symmetry, layout."""
-    image = Image.fromarray(square)
-    sizes = [
-        np.asarray(image.resize((side, side), Image.Resampling.BOX), np.float64) / 255
-        for side in _SIDES
-    ]
+def grey_statistics(squares: NDArray[np.uint8]) -> Values:
+    """26 numbers of each grey image: histogram, contrast, detail at three sizes, symmetry, layout.
+
+    ``(N, S, S)`` -> ``(N, 26)``, a part of the images at a time.
+    """
+    parts = range(0, len(squares), _PART)
+    return np.concatenate([_statistics(np.asarray(squares[at : at + _PART])) for at in parts])
+
+
+def _statistics(squares: NDArray[np.uint8]) -> Values:
+    images = [Image.fromarray(square) for square in squares]
+    sizes = [np.stack([_reduced(image, side) for image in images]) / 255 for side in _SIDES]
     largest, _, smallest = sizes
-    counts = np.bincount(square.ravel(), minlength=256) / square.size
-    bins = counts.reshape(_BINS, -1).sum(axis=1)
-    detail = [_log(np.abs(np.diff(one, axis=axis)).mean()) for one in sizes for axis in (0, 1)]
-    turns = [_log(np.abs(np.diff(one, 2, axis=0)).mean()) for one in sizes]
-    look = standardised(np.stack([smallest, smallest[:, ::-1]]))
-    quarters = largest.reshape(4, 16, 4, 16).mean(axis=(1, 3))
+    counts = np.array([image.histogram() for image in images]) / squares[0].size
+    bins = counts.reshape(len(images), _BINS, -1).sum(axis=2)
+    detail = [_steps(one, axis, 1) for one in sizes for axis in (1, 2)]
+    turns = [_steps(one, 1, 2) for one in sizes]
+    look, mirror = standardised(smallest), standardised(smallest[:, :, ::-1])
+    quarters = largest.reshape(-1, 4, 16, 4, 16).mean(axis=(2, 4))
     layout = (
-        quarters[:, 1:3].mean(),
-        quarters[0].mean(),
-        quarters[3].mean(),
-        quarters[:, 0].mean(),
+        quarters[:, :, 1:3].mean(axis=(1, 2)),
+        quarters[:, 0].mean(axis=1),
+        quarters[:, 3].mean(axis=1),
+        quarters[:, :, 0].mean(axis=1),
     )
-    shape = (largest.mean(), largest.std(), float(look[0] @ look[1]), _log(counts.max()))
-    return np.array([*bins, *detail, *turns, *shape, *layout, _log((counts > 0).mean())])
+    mean, deviation = largest.mean(axis=(1, 2)), largest.std(axis=(1, 2))
+    shape = (mean, deviation, (look * mirror).sum(axis=1), _log(counts.max(axis=1)))
+    used = _log((counts > 0).mean(axis=1))
+    return np.column_stack([bins, *detail, *turns, *shape, *layout, used])
 
 
-def _log(value: float) -> float:
-    return float(np.log(max(value, 1e-3)))
+def _reduced(image: Image.Image, side: int) -> NDArray[np.uint8]:
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX))
+
+
+def _steps(images: Values, axis: int, order: int) -> Values:
+    """Logarithm of the mean step from pixel to pixel, or from step to step, ``(N,)``."""
+    return _log(np.abs(np.diff(images, order, axis=axis)).mean(axis=(1, 2)))
+
+
+def _log(values: Values) -> Values:
+    return np.log(np.maximum(values, 1e-3))
 
 
 def is_negative(thumbnail: NDArray[np.uint8], typical: Values) -> bool:

@@ -12,9 +12,9 @@ from covidcore.inference.familiar import (
     Familiar,
     Sample,
     describe,
-    looks_of,
     thumbnails_of,
 )
+from covidcore.inference.looks import grey_statistics
 from covidcore.jobs.preparation import Prepared
 from covidcore.jobs.progress import Reporter
 from covidcore.model import network
@@ -58,7 +58,7 @@ def _sample(run: Prepared, table: "pd.DataFrame", reporter: Reporter) -> Sample:
     numbers = {name: position for position, name in enumerate(run.classes)}
     labels = table["label"].map(numbers).to_numpy()
     features = _features(run, rows, reporter)
-    return Sample(features, looks_of([run.pixels[row] for row in rows]), labels.astype(np.int64))
+    return Sample(features, grey_statistics(run.pixels[rows]), labels.astype(np.int64))
 
 
 @torch.inference_mode()

@@ -58,6 +58,8 @@ class Prepared:
     batches: "Batches"
     pixels: "NDArray[np.uint8]"
     """Of the whole dataset, ``(N, S, S)``; a row of ``table`` names its place here."""
+    compiler: str
+    """The backend of ``torch.compile`` that ``tail`` is trained with; empty: none."""
 
     @property
     def tail_precision(self) -> str:
@@ -98,14 +100,29 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
     if recipe.standardise:
         features = batches.plain(batches.train_rows)
         tail = network.Tail(network.Standardise(features).to(device()), *tail)
+    compiler = settings.compiler
+    if compiler:
+        _compile(tail, compiler)
     return Prepared(
-        recipe, dataset, table, start, classes, model, tail, spec, precision, batches, pixels
+        *(recipe, dataset, table, start, classes, model, tail, spec, precision, batches, pixels),
+        compiler=compiler,
     )
 
 
 def threads_each(recipe: Recipe, processes: int) -> int:
     """Threads of each of so many processes: as the recipe says, or their share of this machine."""
     return recipe.threads or max(1, (os.cpu_count() or 1) // processes)
+
+
+def _compile(tail: nn.Module, backend: str) -> None:
+    """Let its forward pass be compiled when it is first asked; parameters and names stay.
+
+    Raises: RunError for a backend that this torch does not know.
+    """
+    known = torch.compiler.list_backends()
+    if backend not in (*known, "eager"):
+        raise RunError(f"COVIDCORE_COMPILE is “{backend}”; torch knows here: {', '.join(known)}.")
+    tail.compile(backend=backend)
 
 
 def _dataset(job: dict[str, Any], settings: Settings) -> Dataset:

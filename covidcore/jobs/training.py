@@ -86,6 +86,7 @@ def _finish(
             "device": device().type,
             "threads": threads_each(run.recipe, run.recipe.workers),
             "workers": run.recipe.workers,
+            "compiler": run.compiler or "none",
             "torch": torch.__version__,
         },
         "gate": familiar.save(folder.path, acquaintance.make(run, reporter)),

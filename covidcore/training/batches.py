@@ -109,24 +109,24 @@ class ActivationBatches(_Labelled):
         **rows: "NDArray[np.int64] | int",
     ) -> None:
         super().__init__(**rows)  # type: ignore[arg-type]
-        self.variants, self.seed = variants, seed
+        # Not as the maps that they are: to pick a row of a map costs more than the row.
+        self.variants = [np.asarray(variant) for variant in variants]
+        # A random first variant an image, then one further each epoch: no variant is met twice
+        # before all were met once.
+        self._first = torch.randint(
+            len(variants), (self.train_size,), generator=seeded(seed, 0)
+        ).numpy()
 
     def train(
         self, rows: torch.Tensor, epoch: int, generator: torch.Generator, share: slice = _ALL
     ) -> torch.Tensor:
         """Activations ``(n, ...)``, over the epochs every variant of an image about as often."""
-        count = len(self.variants)
-        # A random first variant an image, then one further each epoch: no variant is met twice
-        # before all were met once.
-        first = torch.randint(count, (self.train_size,), generator=seeded(self.seed, 0))
-        rows = rows[share]
-        chosen = (first[rows] + epoch) % count
-        places = self.train_rows[rows.numpy()]
-        picked = [
-            self.variants[variant][place]
-            for variant, place in zip(chosen.tolist(), places.tolist(), strict=True)
-        ]
-        return _as_input(np.stack(picked))
+        mine = rows[share].numpy()
+        chosen = (self._first[mine] + epoch) % len(self.variants)
+        places = self.train_rows[mine]
+        return _as_input(
+            np.stack([self.variants[v][p] for v, p in zip(chosen, places, strict=True)])
+        )
 
     def plain(self, rows: "NDArray[np.int64]") -> torch.Tensor:
         """Activations of the images as they are (variant 0)."""

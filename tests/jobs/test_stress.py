@@ -24,7 +24,7 @@ from covidcore.jobs.stress import stress_study
 from covidcore.jobs.stress_sources import leave_one_out
 from covidcore.training.recipe import Recipe
 from tests.once import drawn
-from tests.runs import SHORT, Trained, trained
+from tests.runs import SHORT, Trained, copied, stressed, trained
 
 TWO = ("COVID-19", "NORMAL")
 # All of a network that begins with nothing, as small as it can be and still find a planted cue.
@@ -95,6 +95,7 @@ def test_a_label_in_the_corner_is_found_with_the_lungs_out(planted: Planted) -> 
     assert found["lungs_only"]["finding"] == "at_chance"
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("short_ladder")
 def test_a_label_in_the_lungs_is_lost_with_the_lungs(planted: Planted) -> None:
     found = examined(planted(SEES, images=120, cue="lungs"))
@@ -152,12 +153,13 @@ def store(phantoms: Path, home: Path) -> RunStore:
     return RunStore(Settings(home=home))
 
 
-def test_it_is_answered_by_a_process_and_kept(store: RunStore) -> None:
+def test_it_is_answered_by_a_process_and_kept(store: RunStore, phantoms: Path) -> None:
     run = store.find("latest")
+    assert stress_study(store, run).standing().phase == "absent"
+    store = copied(stressed(phantoms), phantoms, store.settings.home.with_name("stressed"))
     study = stress_study(store, run)
-    assert study.standing().phase == "absent"
-    found = study.follow(nothing)
-    assert list(found) == RESULT
+    found = study.stored()
+    assert found and list(found) == RESULT
     assert found["n"] == found["of"] == store.evaluation(run)["n"]
     assert found["accuracy"] == store.evaluation(run)["accuracy"]
     assert [one["kind"] for one in found["corruptions"]] == list(CORRUPTIONS)

@@ -1,10 +1,11 @@
 """Pages under AppTest, each test with a home of its own; one trained run for all who read one."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from covidcore.config import Settings
@@ -19,6 +20,17 @@ from tests.runs import wait_for_end, wait_until
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
 
 OpenPage = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_components() -> Iterator[None]:
+    """Streamlit reads about every package of the machine for each page that is opened, in 0.2 s.
+
+    It looks for components of others, of which the app uses none.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", list)
+        yield
 
 
 @pytest.fixture(autouse=True)

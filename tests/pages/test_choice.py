@@ -9,9 +9,9 @@ import streamlit as st
 
 from covidcore import storage
 from covidcore.config import Settings
-from covidcore.data.sources import resolve
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
+from tests.once import phantoms_in
 from tests.pages.conftest import texts
 
 PAGES = ("home", "explore", "train", "evaluate", "predict")
@@ -25,7 +25,7 @@ def two(trained: RunStore, home: Path, monkeypatch) -> tuple[RunStore, str, str,
     settings = Settings(home=home)
     store = RunStore(settings)
     run = store.find("latest")
-    newer = resolve("phantoms:33", settings).fingerprint
+    newer = phantoms_in(home, 33).fingerprint
     return store, store.job(run)["dataset"], newer, run
 
 

@@ -15,7 +15,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.jobs.stress import stress_study
 from covidcore.wording import markdown
 from tests.pages.conftest import click, texts
-from tests.runs import SHORT, wait_until
+from tests.runs import copied, stressed, wait_until
 
 OUTSIDE, FOLDS, STRESS = "Another dataset", "Leaks and folds", "Stress tests"
 
@@ -135,19 +135,25 @@ def test_folds_are_trained_from_the_page(store: RunStore, open_page) -> None:
     assert shown.loc["Folds by patient", "groups"] == str(found["groupings"]["patient"]["groups"])
 
 
-def test_stress_tests_are_run_from_the_page(store: RunStore, open_page) -> None:
-    dataset = load(store.job(store.find("latest"))["dataset"], store.settings.home)
-    run = store.submit(SHORT, dataset, "a small one").run  # of 32 pixels: a matter of seconds
-    wait_until(lambda: store.info(run).state.ended, "the run")
-    app = view(open_page("evaluate", run=run), STRESS)
+def test_stress_tests_are_begun_and_stopped_on_the_page(store: RunStore, open_page) -> None:
+    app = view(open_page("evaluate"), STRESS)
     assert not app.get("plotly_chart")
     click(app, "Run the stress tests")
-    study = stress_study(store, run)
-    wait_until(lambda: study.standing().phase != "running", "the stress tests")
-    found = study.stored()
-    assert found, study.standing()
+    study = stress_study(store, store.find("latest"))
+    assert study.standing().phase == "running"
+    study.stop()
+    wait_until(lambda: study.standing().phase == "stopped", "the end of the process")
     app.run()
-    assert not app.error and not app.exception
+    assert "It was stopped before its end." in [one.value for one in app.info]
+
+
+def test_what_stress_tests_have_found_is_shown(phantoms: Path, home: Path, open_page) -> None:
+    store = copied(stressed(phantoms), phantoms, home)
+    run = store.find("latest")
+    found = stress_study(store, run).stored()
+    assert found
+    app = view(open_page("evaluate", run=run), STRESS)
+    assert not app.error
     said = texts(app)
     for one in ("lungs_out", "lungs_only", "attention", "leave_one_source_out"):
         assert markdown(found[one]["verdict"]) in said
