@@ -155,12 +155,30 @@ def folds(bench: Bench) -> Rates:
     }
 
 
+def epochs(bench: Bench) -> Rates:
+    """How the write-up's job grows with epochs, features on disk; and training of everything."""
+    home = bench.home("epochs")
+    _trained(bench, home, "writeup")
+
+    def again(count: int, *changes: str) -> float:
+        """Patience and learning rate make it another run, and none ends early."""
+        more = [word for one in (f"epochs={count}", *changes) for word in ("--set", one)]
+        return _trained(bench, home, "writeup", "--set", "learning_rate=1e-4", *more)
+
+    head = {5: again(5), 20: again(20), 80: again(80)}
+    everything = {count: again(count, "trainable=all") for count in (1, 2)}
+    found = {f"head, {count} epochs": seconds for count, seconds in head.items() if count != 20}
+    found |= {f"everything, {count} epochs": seconds for count, seconds in everything.items()}
+    return {"ours": head[20], **found}
+
+
 ROWS: Mapping[str, Callable[[Bench], Rates]] = {
     "job": whole_job,
     "training": training,
     "predictions": predictions,
     "one": one_prediction,
     "folds": folds,
+    "epochs": epochs,
     "standard": _preset("standard"),
     "full": _preset("full"),
 }

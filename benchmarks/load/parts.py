@@ -9,7 +9,7 @@ from benchmarks.load.place import PLAIN, UNTUNED
 from benchmarks.load.report import Row
 from benchmarks.load.work import Work, flat, judged, sound
 from covidcore.config import Settings
-from covidcore.data.index import load
+from covidcore.data.sources import resolve
 from covidcore.jobs.folder import State
 from covidcore.jobs.store import RunStore
 from covidcore.training.recipe import PRESETS
@@ -54,11 +54,10 @@ def untuned(work: Work) -> list[Row]:
 def training(work: Work) -> list[Row]:
     """Five sessions while a run trains on the same processors."""
     store = RunStore(Settings(home=work.place.home))
-    done = next(one for one in store.list() if one.tested)
     recipe = replace(PRESETS["full"].recipe, weights="none", epochs=200, seed=int(time.time()))
     with work.place.server() as server:
         work.warm(server)
-        dataset = load(done.dataset, work.place.home)
+        dataset = resolve("phantoms:240", store.settings)
         run = store.submit(recipe, dataset, "under load").run
         try:
             wait_until(lambda: store.info(run).phase == "training", "the run to train")
