@@ -4,6 +4,7 @@ Text, drawings, noise and most photographs differ in these from any radiograph, 
 has to be asked about them. Also: is it the negative of what the model knows?
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,16 @@ _NEGATIVE = -0.4
 has it, where it finds 97 % of negatives and lists no other image."""
 
 
-def grey_statistics(squares: NDArray[np.uint8]) -> Values:
+def grey_statistics(squares: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Values:
     """26 numbers of each grey image: histogram, contrast, detail at three sizes, symmetry, layout.
 
-    ``(N, S, S)`` -> ``(N, 26)``, a part of the images at a time.
+    N squares ``(S, S)`` -> ``(N, 26)``, a part of them at a time.
     """
     parts = range(0, len(squares), _PART)
-    return np.concatenate([_statistics(np.asarray(squares[at : at + _PART])) for at in parts])
+    return np.concatenate([_statistics(squares[at : at + _PART]) for at in parts])
 
 
-def _statistics(squares: NDArray[np.uint8]) -> Values:
+def _statistics(squares: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Values:
     images = [Image.fromarray(square) for square in squares]
     sizes = [np.stack([_reduced(image, side) for image in images]) / 255 for side in _SIDES]
     largest, _, smallest = sizes

@@ -58,7 +58,8 @@ def _sample(run: Prepared, table: "pd.DataFrame", reporter: Reporter) -> Sample:
     numbers = {name: position for position, name in enumerate(run.classes)}
     labels = table["label"].map(numbers).to_numpy()
     features = _features(run, rows, reporter)
-    return Sample(features, grey_statistics(run.pixels[rows]), labels.astype(np.int64))
+    looks = grey_statistics([run.pixels[row] for row in rows])  # views: no copy of all of them
+    return Sample(features, looks, labels.astype(np.int64))
 
 
 @torch.inference_mode()

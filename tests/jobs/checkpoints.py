@@ -33,7 +33,7 @@ def write(folder: Path, seed: int = 1, **facts: Any) -> Path:
     def sample(start: int) -> Sample:
         some = squares[start : start + 20]
         features = noise.normal(size=(20, WIDTH)).astype(np.float32)
-        looks = grey_statistics(np.stack(some))
+        looks = grey_statistics(some)
         return Sample(features, looks, np.arange(20) % len(CLASSES))
 
     names = tuple(f"class/{number}.png" for number in range(20))
