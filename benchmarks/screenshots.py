@@ -68,7 +68,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     store = RunStore(settings)
     lab = lab_study(store, Lab().share).follow(said)
     dataset = resolve("phantoms:240", settings)
-    recipe = preset("standard").with_overrides({"weights": "radiographs"})
+    recipe = preset("quick").with_overrides({"weights": "radiographs"})
     run = store.submit(recipe, dataset, "my first run").run
     audit(dataset, settings.home)
     wait_for_run(store, run, said)

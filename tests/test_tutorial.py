@@ -1,5 +1,6 @@
 """Every command of the tutorial, run as it is written, on fewer phantoms."""
 
+import json
 import re
 import shlex
 import shutil
@@ -44,3 +45,15 @@ def test_every_command_does_what_it_says(place: Path, capsys: pytest.CaptureFixt
         assert out.strip(), command
     assert (place / "report.html").stat().st_size > 10_000
     assert (place / "model.zip").stat().st_size > 1_000_000
+
+
+def test_the_first_model_has_learnt_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As written, with the weights that are there when nothing can be fetched."""
+    monkeypatch.setenv("COVIDCORE_HOME", str(tmp_path / "home"))
+    (train,) = (line for line in COMMANDS if line.startswith("train"))
+    assert main([*shlex.split(train), "--set", "weights=radiographs", "--json"]) == 0
+    test = json.loads(capsys.readouterr().out)["test"]
+    assert test["accuracy"] > 0.75
+    assert test["accuracy_ci"][0] > test["source_only_accuracy"]

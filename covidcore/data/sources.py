@@ -20,6 +20,10 @@ from covidcore.errors import ArchiveError, DataError
 PHANTOMS = 240
 """How many phantoms ``phantoms`` without a number means."""
 
+SIGNAL = 2.0
+"""How plain the findings of phantoms are that a person asks for: the last layer alone can learn
+them from 168 images (docs/decisions.md)."""
+
 _PHANTOMS = re.compile(r"phantoms(?::(\d{1,6}))?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{4,32}")
 
@@ -114,9 +118,10 @@ def _from_kaggle(
 
 def make_phantoms(images: int, settings: Settings, progress: Progress | None = None) -> Dataset:
     """Draw ``images`` synthetic radiographs below the home, or find them there, and scan them."""
-    # By version: what an older one drew is another dataset, and stays what it is.
-    below = settings.home / "phantoms" / f"v{VERSION}"
-    folder = write(PhantomSpec(images=images), below / f"phantoms-{images}", progress)
+    # By version and signal: what was drawn otherwise is another dataset, and stays what it is.
+    below = settings.home / "phantoms" / f"v{VERSION}" / f"signal-{SIGNAL:g}"
+    spec = PhantomSpec(images=images, signal=SIGNAL)
+    folder = write(spec, below / f"phantoms-{images}", progress)
     return scan(folder, settings.home)
 
 

@@ -73,7 +73,7 @@ def head_features(
     WeightsError where the weights are.
     """
     from covidcore.model import network
-    from covidcore.model.transfer import load_into
+    from covidcore.model.transfer import begin
     from covidcore.training.activations import FrozenPart, activations
     from covidcore.training.precision import choose
 
@@ -85,8 +85,7 @@ def head_features(
     if is_as_written(path):
         stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
         return stored
-    model = network.build(recipe.arch, len(dataset.classes), recipe.seed)
-    load_into(model, network.head_name(recipe.arch), start)
+    model = begin(recipe.arch, len(dataset.classes), recipe.seed, start)
     frozen, _ = network.cut(model, recipe.arch, "head")
     part = FrozenPart(frozen, recipe.arch, "head", start.id, spec, precision)
 

@@ -25,7 +25,7 @@ SHARES = (0.5, 0.7, 0.9, 1.0)
 """Of the marked class's images, how many carry the mark: what pages offer."""
 NAME = "Shortcut lab"
 """With it begin the names of its runs."""
-_VERSION = 1
+_VERSION = 2
 """Of what is drawn, trained and asked; a change answers anew."""
 
 RECIPE = Recipe(

@@ -27,7 +27,7 @@ from covidcore.jobs.plan import plan_split
 from covidcore.jobs.progress import Reporter
 from covidcore.model import network, weights
 from covidcore.model.preprocess import Preprocessing
-from covidcore.model.transfer import load_into
+from covidcore.model.transfer import begin
 from covidcore.training.activations import FrozenPart, activations
 from covidcore.training.batches import ActivationBatches, PixelBatches, image_sizes
 from covidcore.training.precision import choose, device
@@ -82,8 +82,7 @@ def prepare(folder: RunFolder, settings: Settings, reporter: Reporter | None = N
     phase: Phase = reporter.phase if reporter else lambda name: None
     pixels = pixel_array(dataset, recipe.image_size, settings.home, phase("reading images"))
     classes = tuple(job["classes"])
-    model = network.build(recipe.arch, len(classes), recipe.seed)
-    load_into(model, network.head_name(recipe.arch), start)
+    model = begin(recipe.arch, len(classes), recipe.seed, start)
     pretrained = start.id != weights.NONE.id
     frozen, tail = network.cut(model.to(device()), recipe.arch, recipe.trainable, pretrained)
     spec = Preprocessing(recipe.image_size, tuple(start.mean), tuple(start.std))  # type: ignore[arg-type]

@@ -75,6 +75,15 @@ def build(arch: str, classes: int, seed: int = 0) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
+def draw_head(model: nn.Module, arch: str, seed: int) -> None:
+    """Draw the last layer anew, as ``build`` does, from a seed of its own."""
+    head = model.get_submodule(_ANATOMY[arch].head)
+    assert isinstance(head, nn.Linear)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head.reset_parameters()
+
+
 class Standardise(nn.Module):
     """Features ``(N, F)`` brought to mean 0 and deviation 1 over the training images.
 

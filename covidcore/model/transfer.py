@@ -1,5 +1,6 @@
 """Pre-trained weights from a file into a network: read without running a line of it."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,16 +30,36 @@ def _check_unchanged(weights: Weights, path: Path) -> None:
         )
 
 
-def load_into(model: "torch.nn.Module", head: str, weights: Weights) -> None:
+def begin(arch: str, classes: int, seed: int, weights: Weights) -> "torch.nn.Module":
+    """A network that starts from ``weights``, with a new head of ``classes`` outputs.
+
+    Weights that this program has trained grew up with a head that was drawn as ours is, and with
+    the same seed it would be the same one: their features point along it, so that training would
+    begin not with a guess but with firm answers to other images. So beside a file that has a head
+    the draw depends on the file too. Raises: as ``load_into``.
+    """
+    from covidcore.model import network
+
+    model = network.build(arch, classes, seed)
+    if load_into(model, network.head_name(arch), weights):
+        network.draw_head(model, arch, _mixed(seed, weights.id))
+    return model
+
+
+def _mixed(seed: int, identity: str) -> int:
+    return int(hashlib.sha256(f"{seed}:{identity}".encode()).hexdigest()[:15], 16)
+
+
+def load_into(model: "torch.nn.Module", head: str, weights: Weights) -> bool:
     """Copy a backbone's tensors into ``model``, all but those of its ``head`` layer.
 
-    Raises: WeightsError where the file is gone, unreadable or not the one that was resolved, or
-    a tensor is missing, misshapen or not finite.
+    Returns whether the file has a head itself. Raises: WeightsError where the file is gone,
+    unreadable or not the one that was resolved, or a tensor is missing, misshapen or not finite.
     """
     import torch
 
     if weights.path is None:
-        return
+        return False
     _check_unchanged(weights, Path(weights.path))
     state = _read(Path(weights.path))
     own = model.state_dict()
@@ -56,6 +77,7 @@ def load_into(model: "torch.nn.Module", head: str, weights: Weights) -> None:
             )
         own[name] = value.to(target.dtype)
     model.load_state_dict(own)
+    return f"{head}.weight" in state
 
 
 def _read(path: Path) -> "dict[str, torch.Tensor]":

@@ -84,9 +84,9 @@ class Server:
         env["COVIDCORE_HOME"] = str(self.home)
         self.process = serve("streamlit_app.py", self.port, env, self.log)
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(how)
             self.process.wait(30)
             self.process = None
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_job_outlives_tab_and_server(server, open_page, console) -> None:
     expect(counted).to_be_visible()
     address = page.url
     page.context.close()
-    server.stop()
+    server.stop(signal.SIGKILL)  # it can not tell its jobs to end, nor to go on
     (run,) = server.store.list()
     assert run.state is State.RUNNING
     began = run.epoch

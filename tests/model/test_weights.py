@@ -17,7 +17,7 @@ from covidcore.errors import WeightsError
 from covidcore.model import weights
 from covidcore.model.at_hand import at_hand
 from covidcore.model.network import build, head_name
-from covidcore.model.transfer import load_into
+from covidcore.model.transfer import begin, load_into
 from covidcore.model.weights import ARCHITECTURES, IMAGENET_FILES, on_disk, resolve
 
 NOWHERE = "http://127.0.0.1:9"  # the port that throws everything away: no connection, at once
@@ -70,6 +70,33 @@ def test_a_file_s_backbone_is_taken_and_the_head_is_not(
     for name, tensor in model.state_dict().items():
         expected = before if name.startswith("fc.") else donor.state_dict()
         assert torch.equal(tensor, expected[name]), name
+
+
+def test_a_head_is_never_the_one_that_the_weights_grew_up_with(
+    tmp_path: Path, settings: Settings
+) -> None:
+    """A network is trained from seed 0, and another with seed 0 from what came of it."""
+    grown = build("resnet18", 3, seed=0)
+    found = resolve(str(store(grown, tmp_path / "mine.safetensors")), "resnet18", settings)
+    begun = begin("resnet18", 3, 0, found)
+    assert torch.equal(begun.conv1.weight, grown.conv1.weight)
+    for head in (begun.fc.weight, begin("resnet18", 2, 0, found).fc.weight):
+        pair = head.flatten(), grown.fc.weight[: len(head)].flatten()  # fewer are drawn alike
+        assert torch.nn.functional.cosine_similarity(*pair, dim=0).abs() < 0.1
+        assert 0.04 < head.abs().max() <= 512**-0.5
+    again, other = begin("resnet18", 3, 0, found), begin("resnet18", 3, 1, found)
+    assert torch.equal(again.fc.weight, begun.fc.weight)
+    assert not torch.equal(other.fc.weight, begun.fc.weight)
+
+
+def test_beside_weights_without_a_head_it_is_the_seed_s(
+    donor: nn.Module, tmp_path: Path, settings: Settings
+) -> None:
+    state = {k: v.contiguous() for k, v in donor.state_dict().items() if not k.startswith("fc.")}
+    save_file(state, tmp_path / "headless.safetensors")
+    found = resolve(str(tmp_path / "headless.safetensors"), "resnet18", settings)
+    begun = begin("resnet18", 3, 7, found)
+    assert torch.equal(begun.fc.weight, build("resnet18", 3, 7).fc.weight)
 
 
 def test_the_json_beside_states_the_normalisation(tmp_path: Path, settings: Settings) -> None:
