@@ -97,7 +97,7 @@ def new_run(store: RunStore, dataset: Dataset, infos: list[RunInfo]) -> None:
     def section(ticking: bool) -> None:
         if ticking and not probing(settings):
             st.rerun()  # before anything is drawn, so that no button is drawn and lost
-        finished = [store.path(info.run) for info in infos if info.state is State.DONE]
+        finished = store.places([info for info in infos if info.state is State.DONE])
         forecaster = Forecaster(settings, finished)
         with shared.told():
             _cards(store, dataset, forecaster, idle)

@@ -94,7 +94,10 @@ class Catalogue:
         return look
 
     def _stamps(self) -> Iterator[tuple[str, str]]:
-        """Each folder's name and the stamp of its status file (empty where there is none)."""
+        """Each folder's name and the stamp of its status file.
+
+        It is empty where there is none, or the job file is gone, without which nothing is known.
+        """
         if not self._runs.is_dir():
             return
         with os.scandir(self._runs) as entries:
@@ -103,7 +106,8 @@ class Catalogue:
         root = str(self._runs)
         for name in names:
             try:
-                file = os.stat(f"{root}/{name}/status.json")  # noqa: PTH116  (ten thousand times)
+                os.stat(f"{root}/{name}/job.json")  # noqa: PTH116  (ten thousand times)
+                file = os.stat(f"{root}/{name}/status.json")  # noqa: PTH116
                 yield name, f"{file.st_mtime_ns} {file.st_size} {file.st_ino}"
             except OSError:
                 yield name, ""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # RunStore has a method called list, which would hide the type inside the class.
 Infos: TypeAlias = list[RunInfo]
+Folders: TypeAlias = list[Path]
 Lines: TypeAlias = list[str]
 _LONGEST = 64  # letters of an id: a disk would refuse a name that is far longer
 
@@ -209,6 +210,10 @@ class RunStore:
     def path(self, run: str) -> Path:
         """The run's folder."""
         return self._folder(run).path
+
+    def places(self, infos: Infos) -> Folders:
+        """Where these runs are, or were: one may have gone since it was listed."""
+        return [self.queue.folder / info.run for info in infos]
 
     def cancel(self, run: str) -> None:
         """Ask a run to stop; it does within two seconds and keeps its last checkpoint.

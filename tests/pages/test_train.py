@@ -1,13 +1,16 @@
 """The train page: what a person sees before, while and after a run."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from covidcore.config import Settings
 from covidcore.data.sources import resolve
 from covidcore.jobs.estimate import probe_lock
 from covidcore.jobs.folder import RunFolder, State
@@ -356,3 +359,15 @@ def test_no_runs_yet_says_how_to_begin(home, open_page) -> None:
     app = open_page("train")
     assert "No runs yet" in texts(app)
     assert "Train" in labels(app)
+
+
+def test_a_run_whose_job_file_vanished_since_it_was_listed(
+    trained: RunStore, home: Path, monkeypatch: pytest.MonkeyPatch, open_page
+) -> None:
+    shutil.copytree(trained.settings.home, home, dirs_exist_ok=True)
+    monkeypatch.setenv("COVIDCORE_HOME", str(home))
+    (run,) = RunStore(Settings(home=home)).list()  # from now on it is in the index
+    (home / "runs" / run.run / "job.json").unlink()
+    app = open_page("train")
+    assert "New run on" in app.header[0].value
+    assert not app.error
