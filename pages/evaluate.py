@@ -59,7 +59,7 @@ def draw() -> None:
             run.name, shared.PREDICT, "Try an image", "upload_file", run=shared.link(run.run)
         )
         evaluate_opened.draw(run)
-        view = st.segmented_control(
+        view = st.pills(  # which may take two lines: ten are wider than most windows
             "View", list(VIEWS), default="Matrix", key="view", bind="query-params", required=True,
             label_visibility="collapsed",
         )  # fmt: skip

@@ -13,7 +13,7 @@ from covidcore.inference.table import as_csv
 from covidcore.jobs.info import RunInfo
 from covidcore.wording import markdown, percent, visible
 from pages import evaluate_figures as parts
-from pages import shared, shared_notes
+from pages import shared, shared_choice, shared_notes
 
 MOST = 6
 WHO = {"first": "{0} is right", "second": "{1} is right", "neither": "neither is right"}
@@ -32,14 +32,15 @@ def draw(run: RunInfo) -> None:
     """Choose others; a ranking with ties, every pair, and a gallery of disagreements."""
     home = shared.settings().home
     classes = shared.results(run.run, home)[0]["classes"]
-    others = {
-        info.run: f"{visible(info.name)} · {percent(info.accuracy)} · {info.run[:6]}"
+    labels = {
+        info.run: f"{visible(info.name)} · {percent(info.accuracy)}"
         for info in shared.store().list()
         if info.tested
         and info.run != run.run
         and info.dataset == run.dataset
         and shared.store().job(info.run)["classes"] == classes
     }
+    others = shared_choice.told_apart(labels)
     if not others:
         st.info("There is no other finished run on this dataset to compare with: train another.")
         return
@@ -51,6 +52,7 @@ def draw(run: RunInfo) -> None:
         format_func=lambda key: others.get(key, "gone"),
         key=f"with-{run.run}",
         max_selections=MOST - 1,
+        placeholder="other runs of this dataset",
         persist_state="session",
     )
     st.query_params["with"] = ",".join(shared.link(key) for key in chosen)
@@ -59,7 +61,7 @@ def draw(run: RunInfo) -> None:
         return
     runs = (run.run, *chosen)
     found, rows = compared(runs, home)
-    names = {key: f"{visible(shared.store().info(key).name)} · {key[:6]}" for key in runs}
+    names = shared_choice.told_apart({key: visible(shared.store().info(key).name) for key in runs})
     _ranking(found, names)
     _pairs(found, names)
     _disagreements(run, rows, runs, names)

@@ -58,7 +58,7 @@ def draw(run: RunInfo) -> None:
 
 
 def _numbers(report: dict[str, Any]) -> None:
-    with st.grid(6, min_column_width=150):
+    with st.grid(5, min_column_width=150):
         parts.number("Accuracy", percent(report["accuracy"]), interval(report["accuracy_ci"]))
         parts.number(
             "Balanced accuracy",
@@ -79,17 +79,16 @@ def _numbers(report: dict[str, Any]) -> None:
             "",
             "What a rule would score that sees no image and only knows where it comes from.",
         )
-        parts.number("Loss", f"{report['loss']:.3f}", "", "Cross-entropy in nats; 0 is perfect.")
 
 
 def _sentence(report: dict[str, Any], limits: parts.Limits) -> None:
     right = sum(row[at] for at, row in enumerate(report["confusion"]))
     by_rule = f" with {markdown(OperatingPoint(dict(limits)))}" if limits else ""
     st.markdown(
-        f"**{right:,} of {report['n']:,}** test images are answered right{by_rule}; intervals are "
-        "of 95 %. These figures hold for images like those of this dataset. They can not tell "
-        "whether the model looks at the lungs or at signs of where an image was made: the nearer "
-        "accuracy is to “source alone”, the less it shows."
+        f"**{right:,} of {report['n']:,}** test images are answered right{by_rule}; the loss is "
+        f"**{report['loss']:.3f}** nats. Intervals are of 95 %. These figures hold for images like "
+        "those of this dataset. They can not tell whether the model looks at the lungs or at signs "
+        "of where an image was made: the nearer accuracy is to “source alone”, the less it shows."
     )
 
 

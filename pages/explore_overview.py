@@ -38,7 +38,7 @@ def draw(dataset: "Dataset") -> None:
             _sizes(dataset)
     explore_report.draw(dataset)
     _examples(dataset)
-    for title, files in (("Ignored", dataset.ignored_files), ("Unreadable", dataset.unreadable)):
+    for title, files in (("Other", dataset.ignored_files), ("Unreadable", dataset.unreadable)):
         if files:
             with st.expander(
                 f"{title} files ({len(files):,})", key=f"files-{title}", on_change="rerun"
@@ -54,7 +54,11 @@ def _figures(dataset: "Dataset") -> None:
         st.metric("Images", f"{len(dataset.index):,}")
         st.metric("Classes", len(dataset.classes))
         st.metric("Layout", dataset.layout)
-        st.metric("Ignored files", f"{sum(dataset.ignored.values()):,}")
+        st.metric(
+            "Other files",
+            f"{sum(dataset.ignored.values()):,}",
+            help="Masks, tables about the images, and what was ignored, listed below with reasons.",
+        )
         st.metric("Unreadable", f"{len(dataset.unreadable):,}")
         st.metric(
             "Duplicates",

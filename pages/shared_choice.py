@@ -4,6 +4,7 @@ A choice holds on the next page; a link says which, and a link to a run brings i
 """
 
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -55,6 +56,14 @@ def pick(name: str, title: str, options: dict[str, str], alone: bool = True) -> 
     return chosen
 
 
+def told_apart(labels: dict[str, str]) -> dict[str, str]:
+    """The same; labels that several keys have end with the start of the key."""
+    often = Counter(labels.values())
+    return {
+        key: f"{label} · {key[:6]}" if often[label] > 1 else label for key, label in labels.items()
+    }
+
+
 def pick_dataset(runs: "list[RunInfo]", first: str = "") -> str | None:
     """The fingerprint of the dataset that the page is about; ``runs`` are those it may show.
 
@@ -73,15 +82,14 @@ def _options(infos: list[DatasetInfo], runs: "list[RunInfo]") -> dict[str, str]:
     """Fingerprint -> label of every dataset that is known or that runs were trained on."""
     data = shared.settings().data
     labels = {
-        info.fingerprint: f"{visible(info.name)} · {info.images:,} images · {info.fingerprint[:6]}"
+        info.fingerprint: f"{visible(info.name)} · {info.images:,} images"
         for info in sorted(infos, key=lambda info: info.root != data)
     }
     for run in runs:
         if run.imported:
             continue
-        label = f"{visible(run.dataset_name)} · only runs are left · {run.dataset[:6]}"
-        labels.setdefault(run.dataset, label)
-    return labels
+        labels.setdefault(run.dataset, f"{visible(run.dataset_name)} · only runs are left")
+    return told_apart(labels)
 
 
 def _bring_along(runs: "list[RunInfo]") -> None:
@@ -106,6 +114,8 @@ def pick_known_dataset(runs: "list[RunInfo]") -> "Dataset | None":
             shared.bring_in(str(data))
     fingerprint = pick_dataset(runs)
     if fingerprint is None:
+        if not shared.settings().demo:
+            st.info("There is no dataset here yet: bring one in first.", icon=":material/info:")
         return None
     if all(info.fingerprint != fingerprint for info in infos):
         say_gone(runs, fingerprint)
@@ -125,8 +135,8 @@ def say_gone(runs: "list[RunInfo]", fingerprint: str) -> None:
 
 def pick_run(runs: "list[RunInfo]") -> "RunInfo | None":
     """The run chosen in the sidebar, the newest at first."""
-    options = {run.run: f"{visible(run.name)} · {_standing(run)}{run.run[:6]}" for run in runs}
-    chosen = pick("run", "Run", options)
+    options = {run.run: f"{visible(run.name)}{_standing(run)}" for run in runs}
+    chosen = pick("run", "Run", told_apart(options))
     return next((run for run in runs if run.run == chosen), None)
 
 
@@ -134,7 +144,7 @@ def _standing(run: "RunInfo") -> str:
     """What tells runs of one name apart; the name of an imported model says it all."""
     if run.imported:
         return ""
-    return f"{run.state if run.accuracy is None else percent(run.accuracy)} · "
+    return f" · {run.state if run.accuracy is None else percent(run.accuracy)}"
 
 
 def _is_asked_for(runs: "list[RunInfo]") -> bool:

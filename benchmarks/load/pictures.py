@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from covidcore.data.phantoms import PhantomSpec, write
+from covidcore.data.sources import SIGNAL
 
 _KINDS, _SIDE = 12, 1024
 _BEFORE_END = -12  # PNG: the IEND chunk, of no data
@@ -30,7 +31,8 @@ def pictures(scratch: Path, real: Path | None = None) -> Iterator[bytes]:
 
 
 def _phantoms(scratch: Path) -> list[bytes]:
-    folder = write(PhantomSpec(images=_KINDS, size=_SIDE), scratch / "pictures")
+    spec = PhantomSpec(images=_KINDS, size=_SIDE, signal=SIGNAL)
+    folder = write(spec, scratch / "pictures")
     return [path.read_bytes() for path in sorted(folder.glob("*/images/*.png"))[:_KINDS]]
 
 

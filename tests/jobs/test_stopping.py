@@ -69,9 +69,11 @@ def test_a_terminated_worker_is_an_interrupted_run(
     failpoints.arm("batch", 5)
     store.resume(run)
     failpoints.wait("batch")
+    failpoints.arm("watchdog")  # which is quicker than the step's end on a loaded machine
     send_end(store, run)  # in the middle of a step, which is done before it ends
     failpoints.release("batch")
     wait_until(lambda: store.info(run).state.ended, "the worker to end")
+    failpoints.disarm("watchdog")
     assert store.info(run).state is State.INTERRUPTED
     at = stored_step(store.path(run))
     assert (at["epoch"], at["step"]) == (1, 5)

@@ -11,6 +11,7 @@ from covidcore import storage
 from covidcore.config import Settings
 from covidcore.jobs.folder import RunFolder, State
 from covidcore.jobs.store import RunStore
+from pages.shared_choice import told_apart
 from tests.once import phantoms_in
 from tests.pages.conftest import texts
 
@@ -105,7 +106,7 @@ def test_a_dataset_of_which_only_runs_are_left(two, open_page, name: str) -> Non
     assert app.selectbox(key="dataset").value == old
     assert not app.error
     labels = str(app.selectbox(key="dataset").options)
-    assert f"phantoms-60 · only runs are left · {old[:6]}" in labels
+    assert "phantoms-60 · only runs are left" in labels
     told = {"home": "only its runs are left", "explore": "Read its folder again"}
     assert told.get(name, "") in texts(app)
     if name in ("evaluate", "predict"):
@@ -119,3 +120,12 @@ def test_what_is_under_way_elsewhere_is_told(two, open_page) -> None:
     app = open_page("", dataset=old[:12])
     assert "1 so far, none under way" in texts(app)
     assert "1 run of another dataset is under way" in texts(app)
+
+
+def test_labels_that_read_the_same_are_told_apart() -> None:
+    labels = {"a1b2c3d4": "first · 90.0 %", "f00df00d": "first · 90.0 %", "99999999": "second"}
+    assert told_apart(labels) == {
+        "a1b2c3d4": "first · 90.0 % · a1b2c3",
+        "f00df00d": "first · 90.0 % · f00df0",
+        "99999999": "second",
+    }

@@ -43,7 +43,7 @@ def other(store: RunStore, tmp_path: Path) -> Path:
 
 
 def view(app, name: str):
-    app.segmented_control(key="view").set_value(name).run()
+    app.pills(key="view").set_value(name).run()
     assert not app.exception
     return app
 
@@ -178,7 +178,7 @@ from streamlit.testing.v1 import AppTest
 app = AppTest.from_file({str(ENTRY)!r}, default_timeout=60)
 app.switch_page("pages/evaluate.py").run()
 for name in ({OUTSIDE!r}, {FOLDS!r}, {STRESS!r}):
-    app.segmented_control(key="view").set_value(name).run()
+    app.pills(key="view").set_value(name).run()
     assert not app.exception and app.title
 print("torch" in sys.modules)
 """
