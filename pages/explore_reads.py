@@ -12,7 +12,7 @@ from covidcore.data.audit_leaks import picture_ids
 from covidcore.data.pixels import is_stored, squares
 from covidcore.errors import CovidcoreError, DataError
 from covidcore.wording import visible
-from pages import shared, shared_demo
+from pages import shared, shared_choice, shared_demo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,9 +31,8 @@ DEFAULT_RECIPE = "the default recipe"
 def splits(fingerprint: str, home: Path) -> dict[str, str]:
     """By whose split sets can be shown: a run's id ("" for the default recipe) -> its name."""
     runs = [info for info in shared.store().list() if info.dataset == fingerprint]
-    return {"": DEFAULT_RECIPE} | {
-        info.run: f"{visible(info.name)} ({info.run[:6]})" for info in runs
-    }
+    names = {info.run: visible(info.name) for info in runs}
+    return shared_choice.told_apart({"": DEFAULT_RECIPE} | names)
 
 
 @st.cache_data(max_entries=8, show_spinner="Dealing the images into sets")

@@ -105,8 +105,7 @@ def test_a_dataset_of_which_only_runs_are_left(two, open_page, name: str) -> Non
     app = open_page(name, dataset=old[:12])
     assert app.selectbox(key="dataset").value == old
     assert not app.error
-    labels = str(app.selectbox(key="dataset").options)
-    assert "phantoms-60 · only runs are left" in labels
+    assert "phantoms-60 · only runs are left" in app.selectbox(key="dataset").options
     told = {"home": "only its runs are left", "explore": "Read its folder again"}
     assert told.get(name, "") in texts(app)
     if name in ("evaluate", "predict"):
@@ -129,3 +128,8 @@ def test_labels_that_read_the_same_are_told_apart() -> None:
         "f00df00d": "first · 90.0 % · f00df0",
         "99999999": "second",
     }
+
+
+@pytest.mark.parametrize("name", ["explore", "train"])
+def test_a_home_without_a_dataset_says_so_above_the_ways_to_one(home, open_page, name) -> None:
+    assert "There is no dataset here yet" in texts(open_page(name))
