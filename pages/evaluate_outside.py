@@ -9,7 +9,7 @@ from covidcore.data.index import known
 from covidcore.evaluation.outside import check_mapping, suggested_mapping
 from covidcore.jobs.outside import outside_results, outside_study, outside_under_way
 from covidcore.wording import markdown, visible
-from pages import evaluate_outside_result, shared, shared_notes, shared_tasks
+from pages import evaluate_outside_result, shared, shared_choice, shared_notes, shared_tasks
 
 if TYPE_CHECKING:
     from covidcore.data.index import Dataset
@@ -46,10 +46,11 @@ def _ask(run: "RunInfo", home: Path) -> None:
     if _NEXT in st.session_state:
         st.session_state["outside_dataset"] = st.session_state.pop(_NEXT)
     others = sorted(infos, key=lambda fingerprint: fingerprint == run.dataset)
+    labels = _labels(infos, run.dataset)
     chosen = st.selectbox(
         "Dataset",
         others,
-        format_func=lambda key: _named(infos, key, run.dataset),
+        format_func=lambda key: labels.get(key, "gone"),
         key="outside_dataset",
     )
     if not chosen:
@@ -97,10 +98,13 @@ def _read_folder() -> None:
                 st.rerun()
 
 
-def _named(infos: dict[str, Any], fingerprint: str, own: str) -> str:
-    info = infos[fingerprint]
-    note = " · the run's own" if fingerprint == own else ""
-    return f"{visible(info.name)} · {info.images:,} images · {fingerprint[:6]}{note}"
+def _labels(infos: dict[str, Any], own: str) -> dict[str, str]:
+    note = {own: " · the run's own"}
+    labels = {
+        key: f"{visible(info.name)} · {info.images:,} images{note.get(key, '')}"
+        for key, info in infos.items()
+    }
+    return shared_choice.told_apart(labels)
 
 
 def _classes(run: "RunInfo") -> list[str]:
