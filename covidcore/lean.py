@@ -1,6 +1,7 @@
 """Less of what torch brings along and nothing here uses: its compiler, and what is for GPUs.
 
-Measured by ``benchmarks/demo_memory.py``; figures in ``docs/performance.md``.
+Also how a process deals with freed memory: gives it back, or keeps it and is faster. Measured by
+``benchmarks/demo_memory.py`` and ``benchmarks/speed.py``; figures in ``docs/performance.md``.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ from importlib.util import find_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
 
-_M_ARENA_MAX = -8  # glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 _ARENAS = 2
 _COMPILER = "torch._dynamo"
 _ITS_PARTS = (_COMPILER, f"{_COMPILER}.utils")
@@ -92,6 +93,19 @@ def spare_memory() -> None:
     library = _glibc()
     if library is not None:
         library.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def keep_memory() -> None:
+    """Call in a process that computes until its work is done, and then ends.
+
+    glibc hands large blocks back to the system when they are freed, and the next batch asks for
+    as many, which the kernel fills with zeros page by page: up to a sixth of the time of training.
+    So freed memory stays with the process. Does nothing where there is no glibc.
+    """
+    library = _glibc()
+    if library is not None:
+        library.mallopt(_M_MMAP_MAX, 0)
+        library.mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def give_back() -> None:

@@ -1,7 +1,13 @@
-"""torch's compiler is not imported for two answers, and is itself when it is needed."""
+"""torch's compiler is not imported for two answers, and is itself when it is needed.
 
+Freed memory is given back, or kept, as a process asks for.
+"""
+
+import platform
 import subprocess
 import sys
+
+import pytest
 
 TRAIN = """
 import sys, torch
@@ -55,3 +61,30 @@ for use in {USES!r}:
     os.waitpid(child, 0)
 """
     assert said(program) == ["3.0", "<class", "'module'>"] * len(USES)
+
+
+BATCHES = """
+import resource, sys
+from covidcore import lean
+import numpy as np
+if sys.argv[1] == "kept":
+    lean.keep_memory()
+np.ones(50_000_000)  # 400 MB: more than glibc ever keeps by itself
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(50_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is about glibc's malloc")
+def test_kept_memory_is_not_asked_for_again() -> None:
+    """Faults of pages in ten batches: with huge pages 200 a batch, without 100,000."""
+    faults = {}
+    for how in ("as it comes", "kept"):
+        done = subprocess.run(
+            [sys.executable, "-c", BATCHES, how], capture_output=True, text=True, check=True
+        )
+        faults[how] = int(done.stdout)
+    assert faults["as it comes"] > 1000
+    assert faults["kept"] < 100

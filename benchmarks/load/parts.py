@@ -72,24 +72,24 @@ def training(work: Work) -> list[Row]:
 
 
 def memory(work: Work) -> list[Row]:
-    """2,000 predictions by the same ten sessions; what the process takes after so many of them."""
-    stops = [work.times(count) for count in (100, 500, 1000, 2000)]
+    """5,000 predictions by the same ten sessions; what the process takes after so many of them."""
+    stops = [work.times(count) for count in (100, 1000, 2000, 3000, 4000, 5000)]
     with work.place.server() as server:
         work.warm(server)
         told, taken = people.run(
             people.watched(server.port, 10, work.files, people.asked, stops, server.taken)
         )
-    first, late, last = taken[0], taken[2], taken[3]
+    first, last = taken[0], taken[-1]
     rows = [
         Row(f"memory from prediction {stops[0]:,} to {stop:,}", "+50 MB at most",
             f"{more:+.0f} MB", more <= 50, {"MB": more})
-        for stop, one in ((stops[2], late), (stops[3], last))
+        for stop, one in zip(stops[1:], taken[1:], strict=True)
         for more in (one.memory - first.memory,)
     ]  # fmt: skip
     return [
         *rows,
-        flat(f"what the server takes at {stops[0]:,} and {stops[3]:,}", first, last),
-        Row(f"errors in {stops[3]:,}", "none", str(told), not told.errors, told.figures),
+        flat(f"what the server takes at {stops[0]:,} and {stops[-1]:,}", first, last),
+        Row(f"errors in {stops[-1]:,}", "none", str(told), not told.errors, told.figures),
     ]
 
 

@@ -1,4 +1,7 @@
-"""covidcore's own loop and predictor, and two ceilings: the bare network on a batch of zeros."""
+"""covidcore's own loop and predictor, and two ceilings: the bare network on a batch of zeros.
+
+Ceilings are of torch as it comes; of a process that keeps its memory where it is asked for.
+"""
 
 import itertools
 import os
@@ -15,6 +18,7 @@ from covidcore.config import Settings
 from covidcore.data.pixels import pixel_array
 from covidcore.data.sources import resolve
 from covidcore.inference.predictor import Predictor
+from covidcore.lean import keep_memory
 from covidcore.model import network
 from covidcore.model.preprocess import Preprocessing
 from covidcore.model.weights import SHIPPED
@@ -28,7 +32,10 @@ _CHUNK = 250
 
 
 def work(folder: Path, what: str, images: int) -> Iterator[int]:
-    """Training as ``full`` does it at 224 px, or prediction, or one of the two ceilings."""
+    """Training as ``full`` does it at 224 px, or prediction, or one of the ceilings."""
+    what, _, how = what.partition(" ")
+    if what == "all" or how == "kept":  # as workers do, and the command `predict` does not
+        keep_memory()
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(os.environ.get("COVIDCORE_HOME") or scratch)
         precision = choose("auto", home)

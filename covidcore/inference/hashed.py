@@ -43,44 +43,48 @@ class Hashed:
         """
         if not self.files:
             return float(BITS), -1
-        asked, compared = _signs(thumbnail(square))
+        asked = _signs(thumbnail(square))
         # All ways against thousands of images would take longer than the network's answer.
         whole = np.packbits(asked[0] > 0).view(np.uint32)
-        apart = np.bitwise_count(self._words ^ whole).sum(axis=1)
+        apart = np.bitwise_count(self._words ^ whole[:, None]).sum(axis=0, dtype=np.uint16)
         likely = np.sort(np.argsort(apart, kind="stable")[:_CANDIDATES])
-        distances = _distances(asked, compared, signs(self.images.hashes[likely]))
-        place = int(distances.min(axis=0).argmin())
-        return float(distances[:, place].min()), int(likely[place])
+        distances = _distances(asked, signs(self.images.hashes[likely]))
+        place = int(distances.argmin())
+        return float(distances[place]), int(likely[place])
 
     @cached_property
     def _words(self) -> NDArray[np.uint32]:
-        """Of each hash 15 words of 32 bits."""
-        return np.ascontiguousarray(self.images.hashes).view(np.uint32)
+        """15 words of 32 bits of each hash, ``(15, N)``."""
+        return np.ascontiguousarray(np.ascontiguousarray(self.images.hashes).view(np.uint32).T)
 
 
-def _distances(asked: Looks, compared: NDArray[np.bool_], known: Looks) -> Looks:
-    """Of signs laid in so many ways, ``(W, 480)``, to known ones, ``(N, 480)``: ``(W, N)``."""
+def _distances(asked: Looks, known: Looks) -> Looks:
+    """Of signs laid in all ways, ``(W, 480)``, to known ones, ``(N, 480)``: the least, ``(N,)``."""
     agreeing = asked @ known.T  # what agrees less what does not, of those compared
-    found: Looks = BITS * (1 - agreeing / compared.sum(axis=1, keepdims=True)) / 2
+    share = agreeing.astype(np.float64) / _compared().sum(axis=1, keepdims=True)
+    found: Looks = BITS * (1 - share.max(axis=0)) / 2
     return found
 
 
-def _signs(small: NDArray[np.uint8]) -> tuple[Looks, NDArray[np.bool_]]:
-    """Of a thumbnail ``(32, 32)`` laid in each way: signs ``(W, 480)``, and which are compared.
-
-    What is not compared has the sign 0.
-    """
-    parts, inside = _cells()
+def _signs(small: NDArray[np.uint8]) -> Looks:
+    """Of a thumbnail ``(32, 32)`` laid in each way: ``(W, 480)``; 0 for what is not compared."""
+    parts, _ = _cells()
     rows = np.tensordot(small.astype(np.float32), parts, (0, 2))  # (columns, K, 16)
     cells = np.tensordot(rows, parts, (0, 2)).transpose(0, 2, 1, 3)  # (K, K, 16, 16)
     # Whole grey levels, as those that hashes are made of: else noise tells what is darker in black.
-    cells = np.round(cells).reshape(-1, THUMBNAIL, THUMBNAIL)
-    there = (inside[:, None, :, None] & inside[None, :, None, :]).reshape(cells.shape)
+    cells = np.rint(cells, order="C").reshape(-1, THUMBNAIL, THUMBNAIL)
     right = cells[:, :, 1:] > cells[:, :, :-1]
     below = cells[:, 1:] > cells[:, :-1]
+    return (_flat(right, below).astype(np.float32) * 2 - 1) * _compared()
+
+
+@cache
+def _compared() -> Looks:
+    """Which of a hash are compared in each way, ``(W, 480)``: 1, else 0."""
+    _, inside = _cells()
+    there = (inside[:, None, :, None] & inside[None, :, None, :]).reshape(-1, THUMBNAIL, THUMBNAIL)
     compared = _flat(there[:, :, 1:] & there[:, :, :-1], there[:, 1:] & there[:, :-1])
-    values = np.where(_flat(right, below), np.float32(1), np.float32(-1))
-    return values * compared, compared
+    return compared.astype(np.float32)
 
 
 def _flat(right: NDArray[np.bool_], below: NDArray[np.bool_]) -> NDArray[np.bool_]:

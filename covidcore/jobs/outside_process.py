@@ -24,11 +24,13 @@ from covidcore.jobs.models import model_folder
 from covidcore.jobs.outside import outside_study, table_path
 from covidcore.jobs.store import RunStore
 from covidcore.jobs.studies import Report
+from covidcore.lean import keep_memory
 from covidcore.model.weights import Weights, known_images
 
 
 def main(home: str, run: str, fingerprint: str, mapping: str) -> int:
     """Score one dataset with one run."""
+    keep_memory()
     settings = Settings.from_environment({**os.environ, "COVIDCORE_HOME": home})
     store, dataset = RunStore(settings), load(fingerprint, Path(home))
     chosen: dict[str, str] = json.loads(mapping)

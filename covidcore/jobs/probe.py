@@ -26,6 +26,7 @@ from covidcore.errors import CovidcoreError, Stopped
 from covidcore.jobs.estimate import probe_lock
 from covidcore.jobs.rates import RateFile, cost_key, reading_key
 from covidcore.jobs.runners import LocalRunner
+from covidcore.lean import keep_memory
 from covidcore.training.recipe import Recipe
 
 _FILES = 64
@@ -36,6 +37,7 @@ def main(home: Path, fingerprint: str, recipes: Sequence[Recipe]) -> int:
     """Measure each recipe's rates and keep them; 0 where all could be."""
     settings = Settings.from_environment({**os.environ, "COVIDCORE_HOME": str(home)})
     step_back()
+    keep_memory()
     lock = FileLock(probe_lock(home))
     try:
         lock.acquire(timeout=5)

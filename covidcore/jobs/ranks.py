@@ -17,6 +17,7 @@ from covidcore.errors import CovidcoreError, RunError, Stopped
 from covidcore.jobs.folder import RunFolder
 from covidcore.jobs.lifeline import Lifeline
 from covidcore.jobs.progress import Reporter
+from covidcore.lean import keep_memory
 
 if TYPE_CHECKING:
     from covidcore.training.group import Group
@@ -38,6 +39,7 @@ def main(path: Path) -> None:
     """Train with the others until it is done or they are asked to stop."""
     lifeline = Lifeline()
     lifeline.start()  # first, for the imports take seconds
+    keep_memory()
     folder = RunFolder(path)
     try:
         _train(folder, lifeline)

@@ -27,6 +27,7 @@ from covidcore.jobs.store import RunStore
 from covidcore.jobs.stress import IMAGES, LADDER_IMAGES, stress_study
 from covidcore.jobs.stress_sources import leave_one_out
 from covidcore.jobs.studies import Report
+from covidcore.lean import keep_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +39,7 @@ Grey = NDArray[np.uint8]
 
 def main(home: str, run: str) -> int:
     """Test one run."""
+    keep_memory()
     settings = Settings.from_environment({**os.environ, "COVIDCORE_HOME": home})
     store = RunStore(settings)
 

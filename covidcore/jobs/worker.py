@@ -24,6 +24,7 @@ from covidcore.jobs.progress import Reporter
 from covidcore.jobs.queue import Queue
 from covidcore.jobs.space import Ballast
 from covidcore.jobs.watchdog import Terminated, Watchdog
+from covidcore.lean import keep_memory
 
 _LOCK_SECONDS = 5.0  # a reader may hold the lock for a moment to see whether it is free
 
@@ -77,6 +78,7 @@ def _work(folder: RunFolder, settings: Settings) -> State:
     watchdog = Watchdog(folder, give_up, folder.limit_seconds())
     signal.signal(signal.SIGTERM, lambda number, frame: watchdog.terminate())
     step_back()
+    keep_memory()
     reporter = Reporter(folder, watchdog)
     reporter.start()
     folder.write_status(State.RUNNING, started=now(), finished=None, message="")
