@@ -97,7 +97,7 @@ def roc(curves: Mapping[str, Curve], grid: Floats) -> go.Figure:
         {name: (one.roc[:, 0], one.roc[:, 1], one.roc_band) for name, one in curves.items()},
         grid,
         ("false alarms", "found"),
-        {name: f"AUC {one.auc:.3f}" for name, one in curves.items()},
+        {name: f"AUC {one.auc:.1%}" for name, one in curves.items()},
         steps="hv",
     )
     if drawn is None:
@@ -123,7 +123,7 @@ def precision_recall(curves: Mapping[str, Curve], grid: Floats) -> go.Figure:
         },
         grid,
         ("found", "of the answers right"),
-        {name: f"AP {one.average_precision:.3f}" for name, one in curves.items()},
+        {name: f"AP {one.average_precision:.1%}" for name, one in curves.items()},
         steps="linear",
     )
     if drawn is None:

@@ -115,7 +115,9 @@ def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
         for name, text in zip(probabilities, texts, strict=True)
     ]
     drawn = bars(list(probabilities), list(probabilities.values()), texts, hovers)
-    return drawn.update_xaxes(title="Probability", range=[0, 1.12], tickformat=".0%", dtick=0.25)
+    # The numbers stand right of the bars, also where a card is as narrow as a telephone.
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    return drawn.update_xaxes(title="Probability", range=[0, 1.3], tickformat=".0%", tickvals=ticks)
 
 
 def _names(index: pd.DataFrame, classes: Sequence[str] | None) -> list[str]:

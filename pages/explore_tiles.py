@@ -20,11 +20,19 @@ def open_image(file: str) -> None:
 
 
 def tiles(
-    dataset: "Dataset", rows: Sequence[int], words: Sequence[str], key: str, width: int = 140
+    dataset: "Dataset",
+    rows: Sequence[int],
+    words: Sequence[str],
+    key: str,
+    width: int = 140,
+    columns: int = 0,
 ) -> None:
-    """Index rows side by side, each with a line of plain words; a press on the name opens it."""
+    """Index rows side by side, each with a line of plain words; a press on the name opens it.
+
+    As many in a line as there is room for at that ``width``; at most ``columns``, where given.
+    """
     pictures = squares(dataset, rows, shared.THUMBNAIL, shared.settings().home)
-    grid = st.grid("auto", min_column_width=width, gap="small", key=f"tiles-{key}")
+    grid = st.grid(columns or "auto", min_column_width=width, gap="small", key=f"tiles-{key}")
     for row, picture, line in zip(rows, pictures, words, strict=True):
         file, label = dataset.index.at[row, "file"], dataset.index.at[row, "label"]
         with grid.cell(), st.container(gap="xsmall"):

@@ -13,6 +13,7 @@ ROW = 56
 """Pixels of height: a thumbnail of which something can be seen."""
 MOST_ROWS = 8
 """Rows that are seen without scrolling in the table."""
+_PER_CENT = "%.1f %%"
 
 
 def draw(asked: list[Asked], about: About) -> int:
@@ -28,6 +29,8 @@ def draw(asked: list[Asked], about: About) -> int:
         outcome=[_in_words(one, what) for one, what in zip(asked, outcomes, strict=True)],
     ).iloc[shown]
     shares = [name for name in table if name.startswith("p:")]
+    # By itself the table shows a share of 1 with two decimals here and one there.
+    rows = rows.assign(**{name: 100 * rows[name] for name in ("probability", *shares)})
     picked = st.dataframe(
         rows,
         hide_index=True,
@@ -45,11 +48,11 @@ def draw(asked: list[Asked], about: About) -> int:
             "image": st.column_config.ImageColumn("Image", width="small"),
             "file": st.column_config.TextColumn("File", width="medium"),
             "outcome": st.column_config.TextColumn("Answer", width=180),
-            "probability": st.column_config.NumberColumn("Probability", format="percent"),
+            "probability": st.column_config.NumberColumn("Probability", format=_PER_CENT),
             "reason": st.column_config.TextColumn("Why not", width="medium"),
             "near_training_image": st.column_config.TextColumn("Copy of"),
             "warnings": st.column_config.TextColumn("Warnings"),
-            **dict.fromkeys(shares, st.column_config.NumberColumn(format="percent")),
+            **dict.fromkeys(shares, st.column_config.NumberColumn(format=_PER_CENT)),
         },
         placeholder="",
     )

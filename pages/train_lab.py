@@ -20,7 +20,7 @@ goes on when this page is closed.
 """
 FIGURES = (
     ("Right on its test images", (), "What a paper would report."),
-    ("A rule that sees only the border", ("border",), "Of the outer 5 % of the picture."),
+    ("Right by the border alone", ("border",), "A rule that sees the outer 5 % of the picture."),
     ("Right with the lungs blacked", ("lungs_out",), "There is nothing left to be right about."),
     ("Right on new, unmarked images", ("elsewhere",), "Where the hospital's label is not."),
 )
@@ -89,8 +89,8 @@ def _arm(arm: dict[str, Any], before: dict[str, Any] | None, label: str) -> None
 
 def _figure(title: str, one: dict[str, Any], other: dict[str, Any] | None, about: str) -> None:
     """A share with its interval; a sign, not a colour alone, where it should not be so high."""
-    sign = " :red[:material/warning:]" if one.get("red") else ""
-    st.metric(f"{title}{sign}", percent(one["accuracy"]), help=about)
+    sign = ":red[:material/warning:] " if one.get("red") else ""  # where no long title hides it
+    st.metric(f"{sign}{title}", percent(one["accuracy"]), help=about)
     apart = f", {points(one['accuracy'] - other['accuracy'])} points" if other else ""
     beats = " **Beats chance.**" if one.get("red") else ""
     st.caption(f"{interval(one['accuracy_ci'])}{apart}.{beats}")

@@ -213,8 +213,8 @@ def _start(
     elif run and not run.state.ended:
         label, icon, told = "Follow it", ":material/visibility:", f"**This run is {run.state}.**"
     elif run:
-        label = "Resume it"
-        told = f"**You began this: it is {run.state}.** It goes on from its last checkpoint."
+        how = "failed" if run.state is State.FAILED else f"was {run.state}"
+        label, told = "Resume it", f"**You began this, and it {how}.** It goes on where it was."
     with st.container(horizontal=True, vertical_alignment="center"):
         go = st.button(label, type="primary", icon=icon, key="start")
         st.markdown(told, width="content")

@@ -178,14 +178,18 @@ def test_run_under_way_is_followed_and_not_begun_again(trained, open_page) -> No
         assert "Follow it" in labels(app)
 
 
-def test_run_that_was_cancelled_is_resumed(trained, open_page) -> None:
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [(State.CANCELLED, "and it was cancelled"), (State.FAILED, "and it failed")],
+)
+def test_run_that_came_to_no_end_is_resumed(trained, open_page, state: State, said: str) -> None:
     folder = RunFolder(trained.path(trained.find("latest")))
     status = folder.status_file.read_bytes()
     try:
-        folder.write_status(State.CANCELLED)
+        folder.write_status(state)
         app = open_page("train")
         choose_trained(app)
-        assert "it is cancelled" in texts(app)
+        assert said in texts(app)
         assert "Resume it" in labels(app)
     finally:
         folder.status_file.write_bytes(status)
