@@ -55,7 +55,9 @@ def test_each_class_has_a_line_over_its_band_and_one_without_images_has_none():
         lines = [trace for trace in drawn.data if trace.showlegend is None]
         bands = [trace for trace in drawn.data if trace.fill == "toself"]
         assert len(lines) == len(bands) == 2  # nothing is of the third class
-        assert lines[0].name.startswith(f"{SAFE}, {key} 0.")
+        first = next(iter(found.values()))
+        value = first.auc if key == "AUC" else first.average_precision
+        assert lines[0].name == f"{SAFE}, {key} {value:.1%}"
         assert all(len(line.x) <= 400 for line in lines)
         assert drawn.layout.xaxis.title.text and drawn.layout.yaxis.title.text
         assert not [text for text in texts(drawn.to_dict()) if "<a" in text]
