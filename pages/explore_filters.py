@@ -50,7 +50,7 @@ def draw(dataset: "Dataset") -> Chosen:
         present = set() if sets is None else set(sets)
         known = [name for name in SET_NAMES if name in present]
         split = _one_of("Set", "split", "All sets", known, SET_NAMES.get)
-        kind = _one_of("Copies", "copies", "With and without copies", _COPIES, _COPIES.get)
+        kind = _one_of("Copies", "copies", "All images", _COPIES, _COPIES.get)
         repeats = explore_reads.copies(dataset.fingerprint, home) if kind else None
         group = _group(repeats, kind) if repeats else None
         mode = _one_of("Mode of the file", "mode", "All modes", sorted(index["mode"].unique()))
@@ -119,7 +119,7 @@ def _group(repeats: Copies, kind: str) -> int | None:
 
 def _finding(findings: "dict[str, NDArray[np.bool_]] | None") -> str | None:
     return _one_of(
-        *("Finding", "finding", "With and without findings"),
+        *("Finding", "finding", "All images"),
         [kind for kind in NAMES if kind in (findings or {})],
         NAMES.get,
         disabled=findings is None,
