@@ -73,6 +73,8 @@ def main(home: str, fingerprint: str, split: str) -> int:
     work, began = task(fingerprint, Path(home)), time.monotonic()
 
     def report(done: int, total: int) -> None:
+        # All of it is done once it is kept: a process that is stopped before that has not finished.
+        done = min(done, total - 1)
         work.report(done=done, seconds=round(time.monotonic() - began, 1))
 
     def measure() -> None:
