@@ -29,7 +29,7 @@ def draw(asked: list[Asked], about: About) -> int:
         outcome=[_in_words(one, what) for one, what in zip(asked, outcomes, strict=True)],
     ).iloc[shown]
     shares = [name for name in table if name.startswith("p:")]
-    # By itself the table shows a share of 1 with two decimals here and one there.
+    # The table by itself gives per cent one decimal here and two there.
     rows = rows.assign(**{name: 100 * rows[name] for name in ("probability", *shares)})
     picked = st.dataframe(
         rows,
