@@ -84,8 +84,10 @@ def matrix(
     names, ends = [label(name) for name in classes], [-0.5, len(classes) - 0.5]
     for axis, title, limits in (("x", "Predicted", ends), ("y", "Truth", ends[::-1])):
         drawn.update_layout({f"{axis}axis": {"title": title, "range": limits}})
-    cells = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
-    return drawn.update_xaxes(cells, zeroline=False).update_yaxes(cells, zeroline=False)
+    cells = {"tickvals": list(range(len(names))), "showgrid": False, "zeroline": False}
+    # Beside controls the columns are narrow, and a name that has no room would be left out.
+    below = [name.replace(" ", "<br>", 1) for name in names]
+    return drawn.update_xaxes(cells, ticktext=below).update_yaxes(cells, ticktext=names)
 
 
 def sizes(index: pd.DataFrame, classes: Sequence[str] | None = None) -> go.Figure:

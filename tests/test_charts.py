@@ -140,6 +140,14 @@ def cell_texts(figure):
     return {(note.y, note.x): note.text for note in figure.layout.annotations}
 
 
+def test_names_below_the_matrix_take_two_lines() -> None:
+    """Where a line has no room, plotly leaves a name out."""
+    layout = charts.matrix(COUNTS, CLASSES).layout
+    assert layout.xaxis.ticktext[1:] == ("NORMAL", "Viral<br>Pneumonia")
+    assert layout.xaxis.ticktext[0].replace("<br>", " ") == SAFE
+    assert layout.yaxis.ticktext == (SAFE, "NORMAL", "Viral Pneumonia")
+
+
 def test_the_matrix_as_shares():
     rows = cell_texts(charts.matrix(COUNTS, CLASSES, "rows"))
     assert rows[(0, 0)] == "80.0%" and rows[(2, 2)] == "-"
