@@ -11,7 +11,7 @@ from benchmarks.load.place import Taken
 from benchmarks.load.report import Spread
 from tests.browser.visitors import Seen, Visitor
 
-_LOOKS = 50
+_LOOKS = 50  # in five seconds
 _THREADS = 128  # an upload is a blocking call; none shall wait for another on our side
 _ANSWERED = "chooses among its classes"
 _BUSY = ("try again", "wait already", "places of this demo are taken")

@@ -29,7 +29,7 @@ from covidcore.model.preprocess import as_squares
 from covidcore.wording import percent
 
 BATCH = 8
-"""Larger ones are slower: what lies between two layers does not stay in the processor's cache."""
+"""Larger ones are slower: they need more memory than glibc keeps for the next (``lean``)."""
 
 Item = tuple[str, Path | bytes]
 

@@ -100,7 +100,7 @@ def test_a_threshold_moves_the_figures_and_the_images(trained, open_page) -> Non
     app.selectbox(key="truth").set_value(classes[truth])
     app.selectbox(key="predicted").set_value(classes[answer]).run()
     images = expected["confusion"][truth][answer]
-    assert f"**{images}** image" in texts(app)
+    assert f"**{images}** images of" in texts(app)
 
 
 def test_a_link_holds_the_thresholds_and_the_cell(trained, open_page) -> None:
