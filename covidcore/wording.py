@@ -38,6 +38,14 @@ def markdown(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", parted)
 
 
+def answered(images: int, truth: object, answer: object) -> str:
+    """The heading, as Markdown, of the images behind one cell of a matrix."""
+    names = f"{markdown(truth)} {'is' if images == 1 else 'are'} answered {markdown(answer)}"
+    if images < 2:
+        return f"**{images}** image{'' if images == 1 else 's'} of {names}."
+    return f"**{images:,}** images of {names}, the most surprising first."
+
+
 def without_folders(text: object, *known: object) -> str:
     """The same sentence, with every file by its name alone: where it lies is left out.
 

@@ -16,7 +16,7 @@ from covidcore.evaluation.operating import OperatingPoint
 from covidcore.evaluation.predictions import cell
 from covidcore.inference.table import as_csv
 from covidcore.jobs.info import RunInfo
-from covidcore.wording import interval, markdown, percent, visible
+from covidcore.wording import answered, interval, markdown, percent, visible
 from pages import evaluate_figures as parts
 from pages import shared, shared_notes
 
@@ -227,10 +227,7 @@ def _images(run: RunInfo, report: dict[str, Any], limits: parts.Limits) -> None:
             "Download as CSV", as_csv(images), "cell.csv", "text/csv", disabled=images.empty,
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-    st.markdown(
-        f"**{len(images):,}** images of {markdown(truth)} are answered {markdown(predicted)}, "
-        "the most surprising first."
-    )
+    st.markdown(answered(len(images), truth, predicted))
     if not images.empty:
         parts.gallery(run, _captioned(images, truth, predicted), f"page-{truth}-{predicted}")
 

@@ -13,7 +13,7 @@ from covidcore.evaluation.predictions import cell
 from covidcore.inference.table import as_csv
 from covidcore.jobs.outside import outside_predictions
 from covidcore.show_outside import NO_DROP, aside_in_words
-from covidcore.wording import interval, markdown, percent, points, visible
+from covidcore.wording import answered, interval, markdown, percent, points, visible
 from pages import shared
 
 if TYPE_CHECKING:
@@ -164,10 +164,7 @@ def _behind(run: "RunInfo", found: dict[str, Any]) -> None:
             "Download as CSV", as_csv(images), "cell.csv", "text/csv", disabled=images.empty,
             icon=":material/download:", on_click="ignore", key=f"outside-csv-{found['key']}",
         )  # fmt: skip
-    st.markdown(
-        f"**{len(images):,}** images of {markdown(truth)} are answered {markdown(answer)}, the "
-        "most surprising first."
-    )
+    st.markdown(answered(len(images), truth, answer))
     with shared.told():
         dataset = shared.open_dataset(found["dataset"], shared.settings().home)
         with st.grid("auto", min_column_width=150):

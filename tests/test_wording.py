@@ -77,3 +77,15 @@ def test_points_have_a_sign_and_no_negative_nothing() -> None:
     assert wording.points(-0.2, 0.034) == "-20.0 to +3.4"
     assert wording.points(-0.0001) == "+0.0"
     assert wording.points(0.1, float("nan")) == wording.points(None) == "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (0, "**0** images of a are answered b."),
+        (1, "**1** image of a is answered b."),
+        (1234, "**1,234** images of a are answered b, the most surprising first."),
+    ],
+)
+def test_the_images_of_a_cell_are_counted_in_words(images: int, said: str) -> None:
+    assert wording.answered(images, "a", "b") == said

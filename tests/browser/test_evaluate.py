@@ -16,7 +16,7 @@ from covidcore.evaluation.report_answers import NOT_REPORTED
 from covidcore.jobs.openings import times_opened
 from covidcore.jobs.outside import outside_study
 from tests.browser.conftest import Server, assert_sound, download
-from tests.browser.test_journey import click_cell, heading
+from tests.browser.test_journey import ANSWERED, click_cell, heading
 from tests.evaluation.test_report import Tags
 from tests.runs import LONG, SHORT, trained
 
@@ -56,7 +56,7 @@ def test_a_cell_lists_its_images_and_gives_them_as_csv(view, phantoms: Path) -> 
     truth, answer = cells.index[-1]
     files = table[(table["label"] == truth) & (table["predicted"] == answer)]
     page = view("Matrix")
-    expect(page.get_by_text("the most surprising first")).to_be_visible()  # nothing moves then
+    expect(page.get_by_text(ANSWERED)).to_be_visible()  # nothing moves then
     click_cell(page, truth, answer)
     said = f"{len(files)} images of {truth} are answered {answer}"
     expect(page.get_by_text(said)).to_be_visible()

@@ -100,7 +100,7 @@ def test_a_threshold_moves_the_figures_and_the_images(trained, open_page) -> Non
     app.selectbox(key="truth").set_value(classes[truth])
     app.selectbox(key="predicted").set_value(classes[answer]).run()
     images = expected["confusion"][truth][answer]
-    assert f"**{images}** images of" in texts(app)
+    assert f"**{images}** image" in texts(app)
 
 
 def test_a_link_holds_the_thresholds_and_the_cell(trained, open_page) -> None:
@@ -110,7 +110,7 @@ def test_a_link_holds_the_thresholds_and_the_cell(trained, open_page) -> None:
     assert sliders(app)[0].value == 0.01
     moved = operating.applied(table, classes, OperatingPoint({classes[0]: 0.01}))
     images = predictions.evaluate(moved, classes, run="", dataset="")["confusion"][1][0]
-    assert f"**{images}** images of" in texts(app)
+    assert f"**{images}** image" in texts(app)
 
 
 def test_the_largest_errors_are_buttons(trained, open_page) -> None:

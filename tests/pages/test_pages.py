@@ -109,7 +109,7 @@ def test_cell_of_the_matrix_by_link_and_by_boxes(trained, open_page) -> None:
     truth, answer = row["label"], row["predicted"]
     images = ((table["label"] == truth) & (table["predicted"] == answer)).sum()
     app = open_page("evaluate", truth=truth, predicted=answer)
-    assert f"**{images}** images of" in texts(app)
+    assert f"**{images}** image" in texts(app)
     assert row["file"].rpartition("/")[2] in str([one.proto.imgs for one in app.get("image")])
     empty = next(
         (one, other)
