@@ -95,9 +95,21 @@ def _read(path: Path) -> "dict[str, torch.Tensor]":
         raise WeightsError(
             f"{path} can not be read as weights: it is damaged or of another kind."
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(_plain(value) for value in state.values()):
         raise WeightsError(f"{path} is not a plain table of tensors (a state dict).")
     return _modern_names(state)
+
+
+def _plain(value: object) -> bool:
+    """Whether it is a dense tensor of real numbers in memory.
+
+    A sparse one of a stranger may point outside its own values, which not every torch looks at.
+    """
+    import torch
+
+    if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+        return False
+    return value.device.type == "cpu" and not value.is_quantized and not value.is_complex()
 
 
 def _modern_names(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":

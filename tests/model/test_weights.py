@@ -255,7 +255,18 @@ def test_a_file_that_holds_no_weights_is_refused(
         load_into(small(), "fc", resolve(str(path), "resnet18", settings))
 
 
-@pytest.mark.parametrize("value", [[torch.zeros(3)], {"conv1.weight": 3}, {"state_dict": {}}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [torch.zeros(3)],
+        {"conv1.weight": 3},
+        {"state_dict": {}},
+        {"conv1.weight": torch.zeros(64, 3, 7, 7).to_sparse()},
+        {"conv1.weight": torch.zeros(64, 3, 7, 7, device="meta")},
+        {"conv1.weight": torch.zeros(64, 3, 7, 7, dtype=torch.complex64)},
+    ],
+    ids=["list", "number", "nested", "sparse", "meta", "complex"],
+)
 def test_only_a_plain_table_of_tensors_is_taken(
     tmp_path: Path, settings: Settings, value: object
 ) -> None:
